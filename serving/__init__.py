@@ -1,0 +1,1 @@
+"""How a model folder becomes predictions, and how people and programs reach them."""

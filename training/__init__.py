@@ -1,0 +1,1 @@
+"""How rows become a model folder, and how good it is."""
