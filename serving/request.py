@@ -1,0 +1,131 @@
+"""What a caller may send to be classified, checked once, with errors that never repeat what was sent."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from serving.settings import VARIABLES, ServiceSettings
+
+MAX_ID_CHARACTERS = 200
+MAX_FAULTS_NAMED = 5
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class RequestError(Exception):
+    """The request as a whole is wrong; becomes an error answer with this status."""
+
+    def __init__(
+        self, status: int, code: str, message: str, field: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        """Stable, for programs."""
+        self.message = message
+        self.field = field
+        """Where in the body, in dots: `items.3.text`; None if it is no single field."""
+        self.headers = headers or {}
+
+
+def _whole_characters(value: Any) -> Any:
+    """JSON can say half a character (an emoji cut in two); it becomes the sign for a lost one."""
+    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_whole_characters)]
+
+
+class Item(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Annotated[str, Field(max_length=MAX_ID_CHARACTERS), BeforeValidator(_whole_characters)] | None = None
+    text: Text
+    language: Annotated[str, Field(pattern="^[a-z]{2,3}$")] | None = None
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    texts: list[Text] | None = None
+    items: list[Item] | None = None
+    scores: bool = False
+
+
+@dataclass(frozen=True)
+class ClassifyRequest:
+    texts: list[str]
+    ids: list[str | None]
+    languages: list[str | None]
+    scores: bool
+
+
+def read_classify_request(body: bytes, settings: ServiceSettings) -> ClassifyRequest:
+    """Parse and check a body of `POST /v1/classify`. RequestError says what is wrong, and in which field."""
+    document = _parse(body)
+    if not isinstance(document, dict):
+        raise RequestError(422, "invalid_request", 'Send a JSON object: {"texts": ["..."]} or {"items": [{"text": "..."}]}.')
+    given = [name for name in ("texts", "items") if document.get(name) is not None]
+    if len(given) != 1:
+        which = "both `texts` and `items`" if given else "neither `texts` nor `items`"
+        raise RequestError(
+            422, "invalid_request", f"The request has {which}. Send exactly one of them.", given[0] if given else None
+        )
+    listed = document[given[0]]
+    if isinstance(listed, list):
+        check_count(len(listed), given[0], settings)
+    try:
+        parsed = Body.model_validate(document)
+    except ValidationError as error:
+        raise _refused(error) from None  # the original holds the text
+    if parsed.items is not None:
+        return ClassifyRequest(
+            [item.text for item in parsed.items],
+            [item.id for item in parsed.items],
+            [item.language for item in parsed.items],
+            parsed.scores,
+        )
+    texts = parsed.texts or []
+    return ClassifyRequest(texts, [None] * len(texts), [None] * len(texts), parsed.scores)
+
+
+def check_count(count: int, field: str, settings: ServiceSettings) -> None:
+    """RequestError if a request has more texts than the service takes."""
+    if count > settings.max_texts:
+        raise RequestError(
+            422,
+            "too_many_texts",
+            f"{count} texts; at most {settings.max_texts} a request ({VARIABLES['max_texts']}). Send several requests.",
+            field,
+        )
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise RequestError(400, "bad_json", f"The body is not UTF-8 (byte {error.start}).") from None
+    except json.JSONDecodeError as error:
+        raise RequestError(400, "bad_json", f"The body is not JSON: {error.msg} (character {error.pos}).") from None
+    except RecursionError:
+        raise RequestError(400, "bad_json", "The body is nested too deeply.") from None
+    except ValueError:  # a number of thousands of digits, NaN or Infinity
+        raise RequestError(400, "bad_json", "The body holds a number that JSON does not know or that is far too long.") from None
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError("not JSON")
+
+
+def _refused(error: ValidationError) -> RequestError:
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    fields = [".".join(str(part) for part in fault["loc"])[:MAX_ID_CHARACTERS] for fault in faults]
+    message = f"{fields[0]}: {faults[0]['msg']}."
+    if len(fields) > 1:
+        message += f" Faults in {len(fields)} fields: {', '.join(fields[:MAX_FAULTS_NAMED])}"
+        message += ", ..." if len(fields) > MAX_FAULTS_NAMED else "."
+    return RequestError(422, "invalid_request", message, fields[0])

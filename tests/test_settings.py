@@ -1,0 +1,48 @@
+"""Every setting is an environment variable with a default; a wrong one is refused by name, all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data.errors import ConfigError
+from serving.settings import SHIPPED_MODEL, VARIABLES, ServiceSettings
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    settings = ServiceSettings.from_environment({"MODEL_FOLDER": "", "HOME": "/somewhere"})
+    assert settings == ServiceSettings()
+    assert settings.model_folder == SHIPPED_MODEL
+    assert settings.max_texts == 256
+
+
+def test_every_field_has_a_variable_that_sets_it() -> None:
+    environment = {variable: "2048" for variable in VARIABLES.values()}
+    settings = ServiceSettings.from_environment(environment)
+    assert settings.model_folder == Path("2048")
+    assert {getattr(settings, name) for name in VARIABLES if name != "model_folder"} == {2048}
+
+
+def test_all_wrong_values_are_named_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"(?s)FEEDBACK_THREADS is 'many'.*FEEDBACK_MAX_TEXTS is '-1'"):
+        ServiceSettings.from_environment({"FEEDBACK_MAX_TEXTS": "-1", "FEEDBACK_THREADS": "many"})
+
+
+def test_values_out_of_range_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"(?s)FEEDBACK_MAX_TEXTS is 0; write at least 1.*FEEDBACK_MAX_BODY_BYTES is 5"):
+        ServiceSettings.from_environment({"FEEDBACK_MAX_TEXTS": "0", "FEEDBACK_MAX_BODY_BYTES": "5"})
+
+
+def test_a_slip_in_a_variables_name_is_found() -> None:
+    with pytest.raises(ConfigError, match=r"FEEDBACK_MAX_TEXT is not known; did you mean FEEDBACK_MAX_TEXTS"):
+        ServiceSettings.from_environment({"FEEDBACK_MAX_TEXT": "5"})
+
+
+def test_what_kubernetes_sets_for_a_service_called_feedback_is_left_alone() -> None:
+    environment = {
+        "FEEDBACK_PORT": "tcp://10.0.0.1:80",
+        "FEEDBACK_SERVICE_HOST": "10.0.0.1",
+        "FEEDBACK_PORT_80_TCP_ADDR": "10.0.0.1",
+    }
+    assert ServiceSettings.from_environment(environment) == ServiceSettings()

@@ -1,0 +1,91 @@
+"""The model card: what a model is for, what it was made of, how good and how bad it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from training.report import cells, demonstration_note
+
+SILENT = "silent: its repository states no licence; using weights trained on it is for you to judge"
+
+
+def write_card(path: Path, manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+    """Write the card as Markdown.
+
+    manifest: the sections of the manifest. metrics: what metrics.json holds.
+    """
+    path.write_text("\n".join(_lines(manifest, metrics)) + "\n", "utf-8")
+
+
+def _lines(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+    training = manifest["training"]
+    lines = ["# Feedback classifier", ""]
+    if note := demonstration_note(metrics):
+        lines += [f"**{note[0].upper()}{note[1:]}.**", ""]
+    lines += [
+        "Reads one message of customer feedback and answers:",
+        "",
+        *(f"- **{task}**: {', '.join(labels)}" for task, labels in manifest["label_order"].items()),
+        "",
+        "## Made of",
+        "",
+        f"- base: {manifest['base'].get('name')} ({manifest['base'].get('kind')})",
+        f"- parameters: {training['parameters']:,}",
+        f"- window: {manifest['window']['length']} pieces, {manifest['window']['stride']} shared by neighbours; longer texts are read whole",
+        f"- steps: {training['history']['steps']:,} of {training['history']['planned_steps']:,} planned",
+        f"- agreement of the exported graph with torch: {training.get('agreement')}",
+        "",
+        "| source | training rows | licence |",
+        "|---|---:|---|",
+        *(f"| {source['name']} | {source['rows']:,} | {_licence(source.get('licence'))} |" for source in manifest["sources"]),
+        "",
+        "## How good",
+        "",
+    ]
+    test = metrics.get("test")
+    if not test:
+        lines.append("Not evaluated: there were no test rows.")
+    else:
+        lines += [
+            f"On {test['rows']:,} test rows never trained on, the exported file through the classifier that serves it; in brackets a",
+            "linear model on character n-grams trained on the same rows.",
+            "",
+            "| task | language | rows | macro-F1 | interval | baseline | calibration error |",
+            "|---|---|---:|---:|---:|---:|---:|",
+        ]
+        for task, language, cell in cells(test["tasks"]):
+            low, high = cell["macro_f1_interval"]
+            baseline = cell.get("baseline")
+            lines.append(
+                f"| {task} | {language} | {cell['rows']:,} | {100 * cell['macro_f1']:.1f} | {100 * low:.1f} to {100 * high:.1f} | "
+                f"{_bracketed(baseline)} | {100 * cell['calibration_error']:.1f} % |"
+            )
+        lines += ["", "Labels that it knows least (F1 over all languages):", ""]
+        lines += [f"- {task}: {', '.join(worst)}" for task, worst in _weakest(test).items()]
+    lines += [
+        "",
+        "## Use it for, and not for",
+        "",
+        "Sorting, counting and routing feedback, with a person for the messages on which it abstains. Not for judging people, nor for",
+        "decisions about them; not for other languages than those it was trained on (it answers, with a warning).",
+    ]
+    return lines
+
+
+def _weakest(test: Mapping[str, Any]) -> dict[str, list[str]]:
+    result = {}
+    for task, language, cell in cells(test["tasks"]):
+        if language == "all":
+            order = sorted(cell["labels"].items(), key=lambda entry: float(entry[1]["f1"]))
+            result[task] = [f"{name} {100 * figures['f1']:.0f}" for name, figures in order[:3]]
+    return result
+
+
+def _licence(kind: str | None) -> str:
+    return {None: "not in the table of sources", "silent": SILENT}.get(kind, str(kind))
+
+
+def _bracketed(baseline: Mapping[str, Any] | None) -> str:
+    return f"({100 * baseline['macro_f1']:.1f})" if baseline else ""

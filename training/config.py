@@ -1,0 +1,208 @@
+"""Everything that a training run can be told, typed and checked before anything starts."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from data.errors import ConfigError
+
+POOLINGS = ("mean", "first")
+PRECISIONS = ("auto", "bfloat16", "float32")
+ONNX_FORMATS = ("int8", "float32")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One training run. Unknown keys and impossible combinations are refused when it is built."""
+
+    rows: tuple[str, ...]
+    """Files of labelled rows (CSV, JSON Lines, Parquet). Rows without a `split` get one from the hash of their text."""
+    output: str
+    """The model folder to write; must not exist. Checkpoints go to `<output>.checkpoints` beside it."""
+    base: str = ""
+    """A Hugging Face checkpoint folder, a model folder of ours, or a hub id."""
+    taxonomy: str = ""
+    """A taxonomy file; the one in the package if empty."""
+
+    window_length: int = 128
+    """Pieces in a window, special tokens included, for training and serving alike."""
+    window_stride: int = 32
+    """Pieces that two neighbouring windows of a long text share."""
+    pooling: str = "mean"
+    """How a text's vector is made from its pieces': `mean` of all, or the `first` one."""
+    layers: int = 0
+    """Encoder layers to keep, evenly spread over the base's; 0 keeps all."""
+    dropout: float = 0.1
+    """Share of the pooled vector that is dropped in training, 0 to 1."""
+
+    epochs: float = 3.0
+    """Passes over the training rows."""
+    max_steps: int = 0
+    """Optimizer steps at most; 0 leaves it to `epochs`."""
+    batch_size: int = 32
+    """Rows in one optimizer step and device."""
+    learning_rate: float = 1e-4
+    """Of AdamW, at the top layer, after warm-up."""
+    head_learning_rate: float = 1e-3
+    """Of the freshly made head, which starts from nothing."""
+    layer_decay: float = 1.0
+    """Each layer's learning rate as a share of the one above it, above 0 to 1."""
+    weight_decay: float = 0.01
+    """Of AdamW; biases and norms are spared."""
+    warmup_fraction: float = 0.06
+    """Share of all optimizer steps, 0 to 1."""
+    label_smoothing: float = 0.0
+    """Single tasks: share of the probability that is spread over the other labels, 0 to below 1."""
+    multi_weight: float = 0.3
+    """Multi tasks: weight of one label's binary loss beside a single task's loss."""
+    positive_weight: float = 0.5
+    """Multi tasks: how strongly rare labels are weighted up; the weight is (negatives / positives) to this power, at most 10."""
+    class_balance: float = 0.3
+    """Single tasks: a label's weight is its count to minus this power. 0: rows count alike; 1: labels count alike."""
+    source_balance: float = 0.3
+    """A source's weight is its count to minus this power. 0: rows count alike; 1: sources count alike."""
+    rows_per_source: int = 0
+    """Training rows taken from each source at most, chosen by the hash of their text; 0 takes all."""
+
+    seed: int = 0
+    """Of the head, the order of rows and dropout."""
+    precision: str = "auto"
+    """`bfloat16` trains about twice as fast where the processor has it; `auto` uses it there."""
+    threads: int = 0
+    """Processor threads for training; 0 uses every core."""
+    evaluations: int = 4
+    """How often the validation rows are scored and a checkpoint is saved, evenly over the run."""
+    patience: int = 0
+    """Stop after this many evaluations without a better mean over language and task; 0 never stops early."""
+    report_to: tuple[str, ...] = ()
+    """Trackers of transformers: `mlflow`, `tensorboard` (extra `tracking`)."""
+
+    onnx_format: str = "int8"
+    """Numbers of the exported graph: `int8` (one scale a row, embedding included) or `float32`."""
+    min_agreement: float = 0.97
+    """Share of answers, 0 to 1, in which the exported graph and torch must agree; below it the export is refused."""
+    max_characters: int = 20_000
+    """Texts longer than this are refused by the classifier."""
+    validation_rows: int = 6000
+    """Validation rows used for early stopping, calibration and thresholds at most, chosen by hash; 0 uses all."""
+    test_rows: int = 0
+    """Test rows evaluated at most, chosen by hash; 0 uses all."""
+    demonstration: bool = False
+    """Mark every result of this model as a demonstration only (too few rows to depend on)."""
+
+    settings_file: str = field(default="", compare=False)
+    """The file that these settings were read from; for messages."""
+
+    def __post_init__(self) -> None:
+        faults = _type_faults(self)
+        if not faults:
+            faults = self._value_faults()
+        if faults:
+            where = self.settings_file or "training configuration"
+            raise ConfigError(f"{where}:\n  " + "\n  ".join(faults))
+
+    @classmethod
+    def read(cls, path: str | Path, changes: Sequence[str] = (), **overrides: Any) -> TrainingConfig:
+        """Read a TOML file; `changes` are `key=value` from the command line, `overrides` win over both."""
+        path = Path(path)
+        try:
+            document = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: no such file. See training/quickstart.toml for an example.") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path}: not a TOML file in UTF-8: {error}") from error
+        for change in changes:
+            key, equals, written = change.partition("=")
+            if not equals:
+                raise ConfigError(f"--set {change}: write key=value, for example learning_rate=5e-5")
+            document[key.strip()] = _written_value(written.strip())
+        document.update({key: value for key, value in overrides.items() if value is not None})
+        return cls.from_dict(document, where=str(path))
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], where: str = "training configuration") -> TrainingConfig:
+        known = {item.name: item for item in fields(cls)}
+        faults = []
+        for key in document:
+            if key not in known or key == "settings_file":
+                near = get_close_matches(key, known, n=1)
+                hint = f"nearest: '{near[0]}'" if near else f"known: {', '.join(known)}"
+                faults.append(f"unknown key '{key}' ({hint})")
+        faults += [f"'{key}' is needed" for key in ("rows", "output") if key not in document]
+        if faults:
+            raise ConfigError(f"{where}:\n  " + "\n  ".join(faults))
+        hints = get_type_hints(cls)
+        values = {}
+        for key, value in document.items():
+            if get_origin(hints[key]) is tuple:
+                value = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else value
+            elif hints[key] is float and isinstance(value, int) and not isinstance(value, bool):
+                value = float(value)
+            elif hints[key] is str and isinstance(value, Path):
+                value = str(value)
+            values[key] = value
+        return cls(**values, settings_file=where)
+
+    def to_dict(self) -> dict[str, Any]:
+        document = asdict(self)
+        del document["settings_file"]
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in document.items()}
+
+    @property
+    def checkpoints(self) -> Path:
+        output = Path(self.output)
+        return output.with_name(output.name + ".checkpoints")
+
+    def _value_faults(self) -> list[str]:
+        faults = []
+        for key, low, high in (
+            ("dropout", 0, 1), ("warmup_fraction", 0, 1), ("label_smoothing", 0, 0.9), ("class_balance", 0, 2),
+            ("source_balance", 0, 2), ("positive_weight", 0, 2), ("multi_weight", 0, 100), ("min_agreement", 0, 1),
+            ("weight_decay", 0, 1), ("layers", 0, 1000), ("max_steps", 0, 10**9), ("patience", 0, 1000), ("threads", 0, 4096),
+            ("rows_per_source", 0, 10**9), ("validation_rows", 0, 10**9), ("test_rows", 0, 10**9), ("window_length", 8, 8192),
+            ("batch_size", 1, 65536), ("evaluations", 1, 1000), ("max_characters", 1, 10**7),
+        ):  # fmt: skip
+            value = getattr(self, key)
+            if not low <= value <= high:
+                faults.append(f"{key} is {value}; from {low} to {high}")
+        for key in ("epochs", "learning_rate", "head_learning_rate", "layer_decay"):
+            if getattr(self, key) <= 0:
+                faults.append(f"{key} is {getattr(self, key)}; above 0")
+        if self.layer_decay > 1:
+            faults.append(f"layer_decay is {self.layer_decay}; at most 1")
+        for key, allowed in (("pooling", POOLINGS), ("precision", PRECISIONS), ("onnx_format", ONNX_FORMATS)):
+            if getattr(self, key) not in allowed:
+                faults.append(f"{key} is '{getattr(self, key)}'; one of {', '.join(allowed)}")
+        if not self.rows:
+            faults.append("rows is empty; name at least one file")
+        if not self.output:
+            faults.append("output is empty; name the model folder to write")
+        if self.window_stride < 0 or self.window_stride > self.window_length // 2:
+            faults.append(f"window_stride is {self.window_stride}; from 0 to half of window_length ({self.window_length // 2})")
+        if self.patience and self.patience >= self.evaluations:
+            faults.append(f"patience {self.patience} can never be used up in {self.evaluations} evaluations")
+        return faults
+
+
+def _type_faults(config: TrainingConfig) -> list[str]:
+    faults = []
+    for key, hint in get_type_hints(TrainingConfig).items():
+        value = getattr(config, key)
+        if get_origin(hint) is tuple:
+            if not isinstance(value, tuple) or not all(isinstance(part, get_args(hint)[0]) for part in value):
+                faults.append(f"{key} is {value!r}; write a list of texts")
+        elif not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
+            faults.append(f"{key} is {value!r}; write a value of type {hint.__name__}")
+    return faults
+
+
+def _written_value(written: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        return written

@@ -1,0 +1,153 @@
+"""From rows to numbers: mended text to pieces, labels to the targets of the joint head."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data.rows import Row
+from data.taxonomy import Taxonomy
+from data.text import normalise
+
+if TYPE_CHECKING:
+    import torch
+    from tokenizers import Tokenizer
+
+FloatArray = npt.NDArray[np.float32]
+MAX_POSITIVE_WEIGHT = 10.0
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the rows know, aligned with the joint head. Unknown is never "no"."""
+
+    positive: FloatArray
+    """(rows, labels): 1 where the label could be the answer."""
+    considered: FloatArray
+    """(rows, labels): 1 where the row knows whether the label holds; the loss, the metrics and the weights skip the rest."""
+
+    def known(self, taxonomy: Taxonomy, task: str) -> npt.NDArray[np.bool_]:
+        """(rows,): whether the row knows anything of the task."""
+        columns = taxonomy.columns(task)
+        if taxonomy[task].single:
+            # A row for which every considered label is possible says nothing.
+            positive, considered = self.positive[:, columns], self.considered[:, columns]
+            informative: npt.NDArray[np.bool_] = (positive.sum(1) > 0) & (positive.sum(1) < considered.sum(1))
+            return informative
+        some: npt.NDArray[np.bool_] = self.considered[:, columns].any(axis=1)
+        return some
+
+
+def encode_targets(rows: Sequence[Row], taxonomy: Taxonomy) -> Targets:
+    """Targets of the joint head, each (rows, labels of all tasks).
+
+    Single tasks: the loss compares the sum of the `positive` labels with that of the `considered` ones, so that a row that knows
+    only what a message is not (`<task>_not`) still teaches. Multi tasks: `positive` is 1 or 0 where `considered` is 1.
+    """
+    positive = np.zeros((len(rows), taxonomy.size), dtype=np.float32)
+    considered = np.zeros_like(positive)
+    for number, row in enumerate(rows):
+        for task in taxonomy:
+            start = taxonomy.columns(task.name).start
+            given = row.labels.get(task.name)
+            excluded = row.excluded.get(task.name, ())
+            known = row.known.get(task.name, task.names)
+            if given is None and not excluded:
+                continue
+            if task.single:
+                # With a label: it against all that the row could have been given. Without: what is left against all.
+                candidates = given if given else tuple(name for name in known if name not in excluded)
+                for name in {*known, *(given or ()), *excluded}:
+                    considered[number, start + task.index(name)] = 1.0
+                for name in candidates:
+                    positive[number, start + task.index(name)] = 1.0
+            else:
+                for name in {*(known if given is not None else ()), *(given or ()), *excluded}:
+                    considered[number, start + task.index(name)] = 1.0
+                for name in given or ():
+                    positive[number, start + task.index(name)] = 1.0
+    return Targets(positive, considered)
+
+
+def label_frequencies(targets: Targets) -> FloatArray:
+    """(labels,): share of the considered rows in which each label holds, kept inside 0.001 to 0.999."""
+    shares: FloatArray = (targets.positive * targets.considered).sum(0) / np.maximum(targets.considered.sum(0), 1.0)
+    return np.clip(shares, 1e-3, 1 - 1e-3).astype(np.float32)
+
+
+def row_weights(
+    rows: Sequence[Row], targets: Targets, taxonomy: Taxonomy, class_balance: float, source_balance: float
+) -> FloatArray:
+    """(rows, tasks): how much each row counts in each task; mean 1 over the rows that know the task, 0 for the others."""
+    sources = Counter(row.source for row in rows)
+    by_source = np.array([sources[row.source] ** -source_balance for row in rows], dtype=np.float64)
+    weights = np.zeros((len(rows), len(taxonomy.tasks)), dtype=np.float64)
+    for column, task in enumerate(taxonomy):
+        known = targets.known(taxonomy, task.name)
+        weight = np.where(known, by_source, 0.0)
+        if task.single and known.any():
+            positive = targets.positive[:, taxonomy.columns(task.name)]
+            # A row that leaves several labels open counts a part for each of them.
+            shares = positive / np.maximum(positive.sum(1, keepdims=True), 1.0)
+            counts = np.maximum(shares[known].sum(0), 1.0)
+            weight = weight * (shares @ counts**-class_balance)
+        if weight.sum() > 0:
+            weight *= known.sum() / weight.sum()
+        weights[:, column] = weight
+    return weights.astype(np.float32)
+
+
+def positive_weights(targets: Targets, power: float) -> FloatArray:
+    """(labels,): weight of a multi label's positive rows: (negatives / positives) ** power, 1 to MAX_POSITIVE_WEIGHT."""
+    share = label_frequencies(targets)
+    return np.clip(((1 - share) / share) ** power, 1.0, MAX_POSITIVE_WEIGHT).astype(np.float32)
+
+
+class EncodedRows:
+    """Rows as a dataset for the Trainer: pieces, targets and weights, one row an item."""
+
+    def __init__(self, rows: Sequence[Row], tokenizer: Tokenizer, targets: Targets, weights: FloatArray) -> None:
+        # The tokenizer truncates to one window; a long text is read whole when it is calibrated, evaluated and served.
+        encodings = tokenizer.encode_batch_fast([normalise(row.text) for row in rows])
+        self.input_ids = [encoding.ids for encoding in encodings]
+        self.lengths = [len(ids) for ids in self.input_ids]
+        self._targets = targets
+        self._weights = weights
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        return {
+            "input_ids": self.input_ids[number],
+            "positive": self._targets.positive[number],
+            "considered": self._targets.considered[number],
+            "weight": self._weights[number],
+        }
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Make a batch, padded to its longest row: most messages are far below the window."""
+
+    pad_id: int
+
+    def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        import torch
+
+        longest = max(len(item["input_ids"]) for item in items)
+        input_ids = torch.full((len(items), longest), self.pad_id, dtype=torch.long)  # (batch, length)
+        attention_mask = torch.zeros((len(items), longest), dtype=torch.long)
+        for number, item in enumerate(items):
+            length = len(item["input_ids"])
+            input_ids[number, :length] = torch.tensor(item["input_ids"])
+            attention_mask[number, :length] = 1
+        batch = {"input_ids": input_ids, "attention_mask": attention_mask}
+        for name in ("positive", "considered", "weight"):
+            batch[name] = torch.from_numpy(np.stack([item[name] for item in items]))
+        return batch

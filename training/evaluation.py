@@ -1,0 +1,290 @@
+"""How good a model folder is: the exported file, through the classifier that serves it, on labelled rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data.errors import DataError
+from data.rows import Row
+from data.taxonomy import Task, Taxonomy
+from serving.classifier import FeedbackClassifier
+from serving.prediction import Prediction
+from training.encoding import Targets, encode_targets
+from training.metrics import (
+    Judged,
+    accuracy,
+    calibration_error,
+    confidence,
+    f1_by_label,
+    jaccard,
+    judge,
+    label_counts,
+    macro_f1,
+    macro_recall,
+)
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+RESAMPLES = 1000
+"""Bootstrap samples behind an interval of F1."""
+CALIBRATION_RESAMPLES = 200
+CONFIDENCE_LEVEL = 0.95
+SHORT_CHARACTERS = {"zh": 8}
+SHORT_WORDS = 3
+MIN_SLICE_ROWS = 20
+"""Slices with fewer judged rows are left out: their figures would be noise."""
+CHUNK = 512
+"""Messages given to the classifier at once."""
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Decisions and calibrated probabilities for a list of rows, by whatever made them.
+
+    chosen, scores: (rows, labels of all tasks). abstained: (rows, tasks). answered: (rows,) False where the text was refused.
+    """
+
+    chosen: BoolArray
+    scores: FloatArray
+    abstained: BoolArray
+    answered: BoolArray
+    languages: tuple[str, ...]
+
+
+def answer(classifier: FeedbackClassifier, rows: Sequence[Row]) -> Answers:
+    """Classify the rows as a user would: each text alone, its language identified by the classifier."""
+    taxonomy = classifier.taxonomy
+    chosen = np.zeros((len(rows), taxonomy.size), dtype=bool)
+    scores = np.zeros((len(rows), taxonomy.size), dtype=np.float32)
+    abstained = np.zeros((len(rows), len(taxonomy.tasks)), dtype=bool)
+    answered = np.zeros(len(rows), dtype=bool)
+    languages = ["und"] * len(rows)
+    for start in range(0, len(rows), CHUNK):
+        predictions = classifier.predict([row.text for row in rows[start : start + CHUNK]])
+        for number, prediction in enumerate(predictions, start):
+            if not isinstance(prediction, Prediction):
+                continue
+            answered[number] = True
+            languages[number] = prediction.language.code
+            for column, task in enumerate(taxonomy):
+                given = prediction.answers[task.name]
+                place = taxonomy.columns(task.name)
+                scores[number, place] = [given.scores[name] for name in task.names]
+                chosen[number, place] = [name in given.labels for name in task.names]
+                abstained[number, column] = given.abstained
+    return Answers(chosen, scores, abstained, answered, tuple(languages))
+
+
+def evaluate(taxonomy: Taxonomy, rows: Sequence[Row], answers: Answers, baseline: Answers | None = None, seed: int = 0) -> dict[str, Any]:
+    """Figures by task × language and by slice, as JSON has them; those of the baseline beside them.
+
+    Raises DataError if no row knows any task.
+    """
+    if not rows:
+        raise DataError("no rows to evaluate on")
+    targets = encode_targets(rows, taxonomy)
+    groups = dict(_groups(rows))
+    result: dict[str, Any] = {
+        "rows": len(rows),
+        "refused": int((~answers.answered).sum()),
+        "tasks": {},
+        "slices": {},
+    }
+    for number, task in enumerate(taxonomy):
+        cells = {}
+        for name, members in groups.items():
+            cell = _cell(task, taxonomy, targets, answers, members, number, seed)
+            if cell is None or (name not in (ALL, *_languages(rows)) and cell["rows"] < MIN_SLICE_ROWS):
+                continue
+            if baseline is not None:
+                cell["baseline"] = _baseline_figures(task, taxonomy, targets, baseline, members, seed)
+            cells[name] = cell
+        for name, cell in cells.items():
+            kind = "tasks" if name in (ALL, *_languages(rows)) else "slices"
+            result[kind].setdefault(task.name if kind == "tasks" else name, {})[name if kind == "tasks" else task.name] = cell
+    if not result["tasks"]:
+        raise DataError(f"none of the {len(rows)} rows knows a label of {', '.join(taxonomy.task_names)}")
+    result["mean_macro_f1"] = mean_over_cells(result, "macro_f1")
+    if baseline is not None:
+        result["baseline_mean_macro_f1"] = mean_over_cells(result, "baseline")
+    return result
+
+
+def mean_over_cells(evaluation: dict[str, Any], figure: str) -> float:
+    """Mean macro-F1 over language × task, the model's (`macro_f1`) or the baseline's (`baseline`)."""
+    values = [
+        cell["baseline"]["macro_f1"] if figure == "baseline" else cell[figure]
+        for cells in evaluation["tasks"].values()
+        for language, cell in cells.items()
+        if language != ALL
+    ]
+    return _rounded(float(np.mean(values))) if values else float("nan")
+
+
+def interval(judged: Judged, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+    """Bootstrap percentile interval of macro-F1 over messages."""
+    samples = bootstrap_macro_f1(judged, resample_counts(len(judged), resamples, seed))
+    low, high = np.quantile(samples, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
+    return float(low), float(high)
+
+
+def resample_counts(rows: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
+    """How often each row is drawn, (some resamples, rows) at a time, so that memory stays bounded."""
+    generator = np.random.default_rng(seed)
+    at_once = max(1, min(resamples, 4_000_000 // max(rows, 1)))
+    done = 0
+    while done < resamples:
+        count = min(at_once, resamples - done)
+        yield generator.multinomial(rows, np.full(rows, 1 / rows), size=count).astype(np.float64)
+        done += count
+
+
+def bootstrap_macro_f1(judged: Judged, counts: Iterator[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """(resamples,) macro-F1 over the labels that occur in the whole."""
+    open_ = judged.considered
+    hits = (judged.given & judged.right & open_).astype(np.float64)
+    both = (judged.given & open_).astype(np.float64) + (judged.right & open_)
+    occurring = (judged.right & open_).any(0)
+    samples = []
+    for drawn in counts:
+        f1 = 2 * (drawn @ hits) / np.maximum(drawn @ both, 1e-9)  # (resamples, labels)
+        samples.append(f1[:, occurring].mean(1))
+    return np.concatenate(samples)
+
+
+def judged_rows(task: Task, taxonomy: Taxonomy, targets: Targets, answers: Answers, members: BoolArray) -> tuple[Judged, BoolArray]:
+    """The answered rows among `members` that know the task; and which rows they are (rows,)."""
+    columns = taxonomy.columns(task.name)
+    part = np.flatnonzero(members & answers.answered)
+    judged, known = judge(
+        task, answers.chosen[part, columns], answers.scores[part, columns], targets.positive[part, columns], targets.considered[part, columns]
+    )
+    which = np.zeros(len(members), dtype=bool)
+    which[part[known]] = True
+    return judged, which
+
+
+def _cell(
+    task: Task, taxonomy: Taxonomy, targets: Targets, answers: Answers, members: BoolArray, number: int, seed: int
+) -> dict[str, Any] | None:
+    judged, which = judged_rows(task, taxonomy, targets, answers, members)
+    if not len(judged) or not (judged.right & judged.considered).any():
+        return None
+    hits, given, true = label_counts(judged)
+    f1 = f1_by_label(judged)
+    probability, came_true = confidence(judged)
+    sure = ~answers.abstained[which, number]
+    cell: dict[str, Any] = {
+        "rows": len(judged),
+        "macro_f1": _rounded(macro_f1(judged)),
+        "macro_f1_interval": [_rounded(value) for value in interval(judged, seed=seed)],
+        "accuracy": _rounded(accuracy(judged)),
+        "macro_recall": _rounded(macro_recall(judged)),
+        "calibration_error": _rounded(calibration_error(probability, came_true)),
+        "calibration_error_interval": [_rounded(value) for value in _calibration_interval(judged, seed)],
+        "abstained": _rounded(float((~sure).mean())),
+        "accuracy_where_sure": _rounded(accuracy(judged.take(sure))) if sure.any() else None,
+        "labels": {
+            name: {
+                "rows": int(true[i]),
+                "f1": _rounded(float(f1[i])),
+                "precision": _rounded(hits[i] / given[i]) if given[i] else 0.0,
+                "recall": _rounded(hits[i] / true[i]),
+            }
+            for i, name in enumerate(task.names)
+            if true[i]
+        },
+        "reliability": _reliability(probability, came_true),
+    }
+    if task.single:
+        confusion = judged.right.astype(np.int64).T @ judged.given.astype(np.int64)  # (true, answered)
+        cell["confusion"] = confusion.tolist()
+    else:
+        cell["jaccard"] = _rounded(jaccard(judged))
+    return cell
+
+
+def _baseline_figures(
+    task: Task, taxonomy: Taxonomy, targets: Targets, baseline: Answers, members: BoolArray, seed: int
+) -> dict[str, Any]:
+    judged, _ = judged_rows(task, taxonomy, targets, baseline, members)
+    return {
+        "macro_f1": _rounded(macro_f1(judged)),
+        "macro_f1_interval": [_rounded(value) for value in interval(judged, seed=seed)],
+        "accuracy": _rounded(accuracy(judged)),
+        "labels": {name: _rounded(float(f1)) for name, f1 in zip(task.names, f1_by_label(judged), strict=True) if np.isfinite(f1)},
+    }
+
+
+def _groups(rows: Sequence[Row]) -> Iterator[tuple[str, BoolArray]]:
+    """All rows, each language, and the slices."""
+    languages = np.array([row.language or "und" for row in rows])
+    yield ALL, np.ones(len(rows), dtype=bool)
+    for code in _languages(rows):
+        yield code, languages == code
+    yield "short texts", np.array([is_short(row) for row in rows])
+    yield "Traditional characters", np.array([is_traditional(row.text) for row in rows])
+    yield "Persian in Latin letters", np.array([is_latin_persian(row) for row in rows])
+    for source in sorted({row.source for row in rows if row.source}):
+        yield f"source {source}", np.array([row.source == source for row in rows])
+
+
+def _languages(rows: Sequence[Row]) -> list[str]:
+    return sorted({row.language or "und" for row in rows})
+
+
+def is_short(row: Row) -> bool:
+    """At most three words, or eight characters of Chinese."""
+    limit = SHORT_CHARACTERS.get(row.language or "")
+    return len(row.text.strip()) <= limit if limit else len(row.text.split()) <= SHORT_WORDS
+
+
+def is_traditional(text: str) -> bool:
+    """Written in Traditional characters: some that Big5 has and GB 2312 has not, and few the other way round."""
+    han = [character for character in text if "\u4e00" <= character <= "\u9fff"]
+    traditional = sum(_encodes(character, "big5") and not _encodes(character, "gb2312") for character in han)
+    simplified = sum(_encodes(character, "gb2312") and not _encodes(character, "big5") for character in han)
+    return traditional > simplified
+
+
+def is_latin_persian(row: Row) -> bool:
+    """A Persian row without a letter of the Persian script."""
+    return row.language == "fa" and not any("\u0600" <= character <= "\u06ff" for character in row.text)
+
+
+def _encodes(character: str, codec: str) -> bool:
+    try:
+        character.encode(codec)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _calibration_interval(judged: Judged, seed: int) -> tuple[float, float]:
+    generator = np.random.default_rng(seed)
+    samples = []
+    for _ in range(CALIBRATION_RESAMPLES):
+        probability, came_true = confidence(judged.take(generator.integers(0, len(judged), len(judged))))
+        samples.append(calibration_error(probability, came_true))
+    low, high = np.quantile(samples, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _reliability(probability: npt.NDArray[np.float64], came_true: BoolArray) -> list[dict[str, float]]:
+    """Mean probability, share that came true and count of ten bins of equal mass, for the reliability diagram."""
+    parts = np.array_split(np.argsort(probability, kind="stable"), min(10, len(probability)))
+    return [
+        {"probability": _rounded(probability[part].mean()), "came_true": _rounded(came_true[part].mean()), "count": len(part)}
+        for part in parts
+    ]
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)

@@ -1,0 +1,277 @@
+"""From rows to a model folder: the table of contents of this package."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data.errors import ConfigError, DataError, ModelFolderError
+from data.language import identify
+from data.rows import Row, read_rows
+from data.split import assign_splits
+from data.taxonomy import DEFAULT_TAXONOMY, Taxonomy
+from data.text import NORMALISER_VERSION, normalise
+from serving.classifier import FeedbackClassifier, available_cores
+from serving.model_folder import ALL_LANGUAGES, CARD, METRICS, TOKENIZER, ModelFolder, decisions_of, refuse_existing
+from training.config import TrainingConfig
+
+logger = logging.getLogger(__name__)
+FloatArray = npt.NDArray[np.float32]
+
+CONFIG_COPY = "config.json"
+"""In the folder of the checkpoints: the configuration that they belong to."""
+AGREEMENT_TEXTS = 400
+REPORT = "report.html"
+
+
+def train(config: TrainingConfig, resume: bool = False) -> ModelFolder | None:
+    """Fine-tune, calibrate, export, evaluate; write a model folder and return it.
+
+    resume: go on from the newest checkpoint of the same configuration. Under torchrun only the first process returns a folder.
+    Raises DataError, ConfigError or ModelFolderError before anything is written; a kill leaves checkpoints and no folder.
+    """
+    from training.fit import fit
+    from training.model import load_base
+
+    output = Path(config.output)
+    refuse_existing(output)
+    taxonomy = Taxonomy.read(config.taxonomy or DEFAULT_TAXONOMY)
+    parts = read_parts(config, taxonomy)
+    _claim_checkpoints(config, resume)
+    base = load_base(config.base, config.layers)
+    network, history = fit(base, taxonomy, parts["train"], parts["validation"], config, resume)
+    if int(os.environ.get("RANK", "0")) > 0:
+        return None
+    base.tokenizer.no_truncation()
+
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.part-", dir=output.parent) as aside:
+        draft = _export(Path(aside) / "draft", network, base.tokenizer, base.origin, taxonomy, parts, history, config)
+        calibrated_folder = _calibrate(Path(aside) / "calibrated", draft, network, taxonomy, parts["validation"], config)
+        folder = _evaluate(output, calibrated_folder, taxonomy, parts, config)
+    shutil.rmtree(config.checkpoints, ignore_errors=True)
+    return folder
+
+
+def read_parts(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, list[Row]]:
+    """The rows of every file by split: `train`, `validation`, `test`."""
+    rows = [row for path in config.rows for row in read_rows(path, taxonomy)]
+    parts: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
+    for row in assign_splits(rows):
+        parts[row.split or "train"].append(row)
+    if config.rows_per_source:
+        parts["train"] = _at_most_per_source(parts["train"], config.rows_per_source)
+    parts["validation"] = sample_evenly(parts["validation"], config.validation_rows)
+    parts["test"] = sample_evenly(parts["test"], config.test_rows)
+    if not parts["train"]:
+        raise DataError(f"{', '.join(config.rows)}: no row to train on (splits: {dict(Counter(row.split for row in rows))})")
+    logger.info("Rows: %s", {name: len(part) for name, part in parts.items()})
+    return parts
+
+
+def sample_evenly(rows: Sequence[Row], count: int) -> list[Row]:
+    """At most `count` rows (0: all), as many as possible from each source alike, chosen by the hash of their text."""
+    if not count or len(rows) <= count:
+        return list(rows)
+    queues: dict[str | None, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=_order):
+        queues[row.source].append(row)
+    taken: list[Row] = []
+    turn = 0
+    while len(taken) < count:
+        taken += [queue[turn] for queue in queues.values() if turn < len(queue)]
+        turn += 1
+    return taken[:count]
+
+
+def measure_agreement(network: Any, classifier: FeedbackClassifier, texts: Sequence[str]) -> dict[str, float]:
+    """By task, the share of answers in which the exported graph and torch agree: of texts (single) or of label decisions (multi)."""
+    import torch
+
+    tokenizer = classifier.tokenizer
+    same: dict[str, list[float]] = {task.name: [] for task in classifier.taxonomy}
+    for text in texts:
+        ids = tokenizer.encode(text).ids
+        exported = classifier.window_logits(ids)
+        with torch.inference_mode():
+            original = network(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long))[0].numpy()
+        for task in classifier.taxonomy:
+            columns = classifier.taxonomy.columns(task.name)
+            if task.single:
+                same[task.name].append(float(exported[columns].argmax() == original[columns].argmax()))
+            else:
+                same[task.name].append(float(((exported[columns] > 0) == (original[columns] > 0)).mean()))
+    return {task: round(float(np.mean(shares)), 4) for task, shares in same.items() if shares}
+
+
+def _claim_checkpoints(config: TrainingConfig, resume: bool) -> None:
+    """Refuse to mix two runs: checkpoints on the disk must be wanted, and of the same configuration."""
+    folder, document = config.checkpoints, config.to_dict()
+    copy = folder / CONFIG_COPY
+    if folder.exists() and not resume:
+        raise ConfigError(f"{folder} holds checkpoints of an earlier run. Go on with --resume, or remove the folder to start anew.")
+    if copy.exists():
+        before = json.loads(copy.read_text("utf-8"))
+        changed = sorted(key for key in {*before, *document} if before.get(key) != document.get(key))
+        if changed:
+            raise ConfigError(
+                f"{folder} belongs to a run with other settings: "
+                + "; ".join(f"{key} was {before.get(key)!r}, is {document.get(key)!r}" for key in changed)
+                + ". Use the same settings, or remove the folder to start anew."
+            )
+    if int(os.environ.get("RANK", "0")) == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        copy.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
+
+
+def _export(
+    path: Path,
+    network: Any,
+    tokenizer: Any,
+    origin: dict[str, Any],
+    taxonomy: Taxonomy,
+    parts: Mapping[str, Sequence[Row]],
+    history: dict[str, Any],
+    config: TrainingConfig,
+) -> ModelFolder:
+    """Write the network as a draft model folder, not yet calibrated."""
+    from training.export import export_onnx
+    from training.model import save_weights
+
+    def fill(folder: Path) -> Mapping[str, Any]:
+        export_onnx(network, folder, config.onnx_format)
+        save_weights(network, folder)
+        tokenizer.save(str(folder / TOKENIZER))
+        (folder / METRICS).write_text("{}", "utf-8")
+        (folder / CARD).write_text("", "utf-8")
+        sources = Counter(row.source or "rows without a source" for row in parts["train"])
+        return {
+            "taxonomy": taxonomy.to_dict(),
+            "normaliser_version": NORMALISER_VERSION,
+            "label_order": {task.name: list(task.names) for task in taxonomy},
+            "temperatures": {task.name: {ALL_LANGUAGES: 1.0} for task in taxonomy},
+            "window": {"length": config.window_length, "stride": config.window_stride},
+            "limits": {"max_characters": config.max_characters},
+            "base": origin,
+            "sources": [{"name": name, "rows": count, **_licence(name)} for name, count in sorted(sources.items())],
+            "training": {
+                "config": _portable(config),
+                "history": history,
+                "rows": {name: len(part) for name, part in parts.items()},
+                "parameters": sum(parameter.numel() for parameter in network.parameters()),
+                "demonstration": config.demonstration,
+            },
+            "decisions": decisions_of(taxonomy, {task.name: dict.fromkeys(task.names, 0.5) for task in taxonomy if not task.single}),
+        }
+
+    return ModelFolder.create(path, fill)
+
+
+def _calibrate(
+    path: Path, draft: ModelFolder, network: Any, taxonomy: Taxonomy, validation: Sequence[Row], config: TrainingConfig
+) -> ModelFolder:
+    """Fit temperatures and thresholds on the validation rows, after pooling, and measure the agreement with torch."""
+    from training.calibration import calibrated, fit_temperatures, fit_thresholds
+    from training.encoding import encode_targets
+
+    classifier = FeedbackClassifier.load(draft)
+    readable = [row for row in validation if len(row.text) <= config.max_characters and normalise(row.text).strip()]
+    texts = [normalise(row.text) for row in readable]
+    agreement = measure_agreement(network, classifier, texts[:AGREEMENT_TEXTS] or [task.labels[0].about or "?" for task in taxonomy])
+    logger.info("Agreement of the exported graph with torch: %s", agreement)
+    if worst := [f"{task} {share:.4f}" for task, share in agreement.items() if share < config.min_agreement]:
+        raise ModelFolderError(
+            f"the exported graph ({config.onnx_format}) disagrees with torch: {', '.join(worst)}; at least {config.min_agreement} "
+            'is needed. Export with onnx_format = "float32", or lower min_agreement if you accept it.'
+        )
+    temperatures = {task.name: {ALL_LANGUAGES: 1.0} for task in taxonomy}
+    thresholds = {task.name: dict.fromkeys(task.names, 0.5) for task in taxonomy if not task.single}
+    if readable:
+        with ThreadPoolExecutor(available_cores()) as pool:
+            logits = np.stack(list(pool.map(classifier.logits, texts)))  # (messages, labels)
+        languages = [identify(text).code for text in texts]
+        targets = encode_targets(readable, taxonomy)
+        temperatures = fit_temperatures(taxonomy, logits, targets, languages)
+        thresholds = fit_thresholds(taxonomy, calibrated(taxonomy, logits, temperatures, languages), targets)
+    classifier.close()
+    sections = _sections(draft)
+    sections["temperatures"] = temperatures
+    sections["decisions"] = {**sections["decisions"], "thresholds": thresholds}
+    sections["training"] = {**sections["training"], "agreement": agreement}
+    return ModelFolder.create(path, lambda aside: _copied(draft, aside, sections))
+
+
+def _evaluate(
+    path: Path, calibrated_folder: ModelFolder, taxonomy: Taxonomy, parts: Mapping[str, Sequence[Row]], config: TrainingConfig
+) -> ModelFolder:
+    """Evaluate what was exported, beside the baseline on the same rows, and write the final folder with card and report."""
+    from training.baseline import Baseline
+    from training.card import write_card
+    from training.evaluation import answer, evaluate
+    from training.report import write_report
+
+    classifier = FeedbackClassifier.load(calibrated_folder)
+    metrics: dict[str, Any] = {"demonstration": config.demonstration, "training": calibrated_folder.manifest["training"]}
+    if parts["test"]:
+        baseline = Baseline(taxonomy, config.seed).fit(parts["train"], parts["validation"])
+        metrics["test"] = evaluate(taxonomy, parts["test"], answer(classifier, parts["test"]), baseline.answer(parts["test"]), config.seed)
+    classifier.close()
+
+    def fill(aside: Path) -> Mapping[str, Any]:
+        sections = _copied(calibrated_folder, aside, _sections(calibrated_folder))
+        (aside / METRICS).write_text(json.dumps(metrics, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        write_card(aside / CARD, sections, metrics)
+        write_report(aside / REPORT, sections, metrics)
+        return sections
+
+    return ModelFolder.create(path, fill)
+
+
+def _sections(folder: ModelFolder) -> dict[str, Any]:
+    own = ("format", "model_version", "created", "files")
+    return {key: value for key, value in folder.manifest.items() if key not in own}
+
+
+def _copied(folder: ModelFolder, aside: Path, sections: dict[str, Any]) -> dict[str, Any]:
+    for name in folder.manifest["files"]:
+        shutil.copyfile(folder.path / name, aside / name)
+    return sections
+
+
+def _portable(config: TrainingConfig) -> dict[str, Any]:
+    """The configuration without the folders of the machine that it ran on."""
+    document = config.to_dict()
+    document["rows"] = [Path(name).name for name in config.rows]
+    document["output"] = Path(config.output).name
+    for key in ("base", "taxonomy"):
+        document[key] = Path(document[key]).name if Path(document[key]).is_absolute() else document[key]
+    return document
+
+
+def _licence(name: str) -> dict[str, str]:
+    from data.sources import read_sources
+
+    source = read_sources().get(name)
+    return {"licence": source.licence} if source else {}
+
+
+def _at_most_per_source(rows: Sequence[Row], count: int) -> list[Row]:
+    by_source: dict[str | None, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=_order):
+        by_source[row.source].append(row)
+    return [row for members in by_source.values() for row in members[:count]]
+
+
+def _order(row: Row) -> str:
+    return hashlib.sha256(row.text.encode("utf-8", "surrogatepass")).hexdigest()
