@@ -1,4 +1,7 @@
-"""The command line: reads arguments, calls one function, prints. Every import of ours is inside its verb, so that --help is instant."""
+"""The command line: reads arguments, calls one function, prints.
+
+Every import of ours is inside its verb, so that --help is instant.
+"""
 
 from __future__ import annotations
 
@@ -96,11 +99,19 @@ def _train(options: argparse.Namespace) -> int:
     return CLEAN
 
 
+def _quickstart(options: argparse.Namespace) -> int:
+    _quiet_training()
+    from training.quickstart import quickstart
+
+    quickstart(lambda line: print(line, flush=True))
+    return CLEAN
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     from training.evaluation import evaluate_files
     from training.report import summary, write_report
 
-    folder, metrics = evaluate_files(_model(options), options.rows, split=options.split)
+    folder, metrics = evaluate_files(_model(options), options.rows, split=options.split, baseline_rows=options.baseline)
     if options.json:
         print(json.dumps(metrics, ensure_ascii=False, indent=1))
     else:
@@ -214,17 +225,24 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--workers", type=int, default=1)
     _model_option(serve)
 
+    _verb(verbs, "quickstart", _quickstart, "the whole path on the rows in the repository; what `make quickstart` runs")
+
     train = _verb(verbs, "train", _train, "fine-tune, calibrate, export and evaluate; writes a model folder")
     train.add_argument("config", metavar="CONFIG.toml")
     train.add_argument("--base", help="a checkpoint folder, a model folder or a hub id")
     train.add_argument("-o", "--output", help="the model folder to write")
-    train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the file; may be repeated")
+    train.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the file; may be repeated"
+    )
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
 
     evaluate = _verb(verbs, "evaluate", _evaluate, "figures of a model folder on labelled rows")
     evaluate.add_argument("model", metavar="FOLDER")
     evaluate.add_argument("rows", nargs="+", metavar="ROWS")
     evaluate.add_argument("--split", help="only rows of this split (train, validation, test)")
+    evaluate.add_argument(
+        "--baseline", nargs="+", default=[], metavar="ROWS", help="train the linear baseline on these rows, to stand beside"
+    )
     evaluate.add_argument("--json", action="store_true")
     evaluate.add_argument("-o", "--output", help="write the page with pictures here")
 
@@ -237,7 +255,9 @@ def _parser() -> argparse.ArgumentParser:
 
     decide = _verb(verbs, "decide", _decide, "change thresholds, abstention, departments or priority without training")
     decide.add_argument("model", metavar="FOLDER")
-    decide.add_argument("--set", action="append", required=True, metavar="PATH=VALUE", help="for example thresholds.category.delivery=0.4")
+    decide.add_argument(
+        "--set", action="append", required=True, metavar="PATH=VALUE", help="for example thresholds.category.delivery=0.4"
+    )
     decide.add_argument("-o", "--output", required=True)
 
     data = verbs.add_parser("data", help="labelled rows: check, import, sources").add_subparsers(required=True, metavar="VERB")

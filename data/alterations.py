@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 _CLITIC = re.compile(r"(?<=\w) ' (s|m|d|t|re|ve|ll)\b", re.IGNORECASE)
 _NOT = re.compile(r"\b(\w+) n't\b", re.IGNORECASE)
 _BACKTICK_QUOTE = re.compile(r"` ` ?(.+?) ?(?:` `|' ')")
+_HYPHEN = re.compile(r"(?<=\d) - (?=\w)|(?<=\w) - (?=\w\b(?!'))")
 _BEFORE_CLOSING = re.compile(r"\s+([,.!?;:%)\]])")
-_AFTER_OPENING = re.compile(r"([(\[$])\s+")
+_AFTER_OPENING = re.compile(r"([(\[])\s+|([$])\s+(?=\d)")
 _BROKEN_APOSTROPHE = re.compile(r"\b(\w+)  (s|m|d|t|re|ve|ll)\b", re.IGNORECASE)
 _ISSUE_PREFIX = re.compile(
-    r"\s*(?:\[[^\]]{1,40}\]|(?:bug|fix|question|support|rfc|feat|feature(?: request)?)\s*:)\s*", re.IGNORECASE
+    r"\s*(?:\[[^\]]{1,40}\]|(?:bug|fix|question|support|rfc|feat|feature(?: request)?)\s*(?=:))\s*:?\s*", re.IGNORECASE
 )
 
 
@@ -26,8 +27,8 @@ def detokenise(text: str) -> str:
     text = re.sub(r"\bn ' t\b", "n't", text, flags=re.IGNORECASE)
     text = _NOT.sub(r"\1n't", text)
     text = _CLITIC.sub(r"'\1", text)
-    text = re.sub(r"(?<=\w) - (?=\w)", "-", text)
-    return _AFTER_OPENING.sub(r"\1", _BEFORE_CLOSING.sub(r"\1", text)).strip()
+    text = _HYPHEN.sub("-", text)
+    return _AFTER_OPENING.sub(r"\1\2", _BEFORE_CLOSING.sub(r"\1", text)).strip()
 
 
 def mend_apostrophes(text: str) -> str:
@@ -36,8 +37,8 @@ def mend_apostrophes(text: str) -> str:
 
 
 def unescape_newlines(text: str) -> str:
-    r"""Turn the two characters `\n` that an export left into one space."""
-    return re.sub(r"\s*(?:\\n)+\s*", " ", text).strip()
+    r"""Turn the characters `\n` that an export left into a line break."""
+    return re.sub(r"\s*(?:\\+n\s*)+", "\n", text).strip()
 
 
 def drop_trailing_comma(text: str) -> str:

@@ -31,7 +31,10 @@ EXCERPT_CHARACTERS = 60
 MAX_PLACES = 10
 """How many places a finding names; all are counted."""
 MAX_FINDINGS_OF_A_KIND = 100
+MAX_VALUES = 100
+"""Languages and sources that are counted one by one: a column of free text must not fill the report."""
 UNKNOWN = "unknown"
+FURTHER = "(further)"
 
 
 @dataclass(frozen=True)
@@ -168,9 +171,9 @@ def check(paths: str | Path | Sequence[str | Path], taxonomy: Taxonomy, *, encod
             digest = hashlib.blake2b(mended.text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
             entries.append(_Entry(place, digest, excerpt(mended.text), row.split, row.labels, row.known, row.excluded))
             skeletons.append(skeleton_of_mended(mended.text))
-            language = row.language or UNKNOWN
+            language = _value(row.language, languages)
             splits[row.split or "none"] += 1
-            sources[row.source or UNKNOWN] += 1
+            sources[_value(row.source, sources)] += 1
             languages[language] += 1
             for task in taxonomy:
                 for label in row.labels.get(task.name, (UNKNOWN,)):
@@ -197,6 +200,12 @@ def check(paths: str | Path | Sequence[str | Path], taxonomy: Taxonomy, *, encod
         dict(sorted(languages.items())),
         {task: {label: dict(sorted(counts.items())) for label, counts in found.items()} for task, found in labels.items()},
     )
+
+
+def _value(value: str | None, counted: Counter[str]) -> str:
+    """Under which name a language or source is counted."""
+    name = excerpt(value) if value else UNKNOWN
+    return name if name in counted or len(counted) < MAX_VALUES else FURTHER
 
 
 def _rows(path: Path, taxonomy: Taxonomy, encoding: str | None, errors: _Findings) -> Iterator[Row]:

@@ -10,44 +10,51 @@ from __future__ import annotations
 import re
 from functools import cache
 
-WINDOW = 8
-"""Chinese characters looked at together."""
-MIN_RARITY = 5
-"""Sum over the different characters of a window: second level 1, outside the standards 2."""
+WINDOW = 12
+"""Characters looked at together."""
+MIN_UNCOMMON = 5
+"""So many different characters of the window outside the first levels: too many for any writer."""
+MIN_UNCOMMON_WITH_UNKNOWN = 3
+"""Fewer suffice where one of them is unknown to both standards, or a sign that has no place between Chinese characters."""
 MIN_UNKNOWN = 2
-"""So many different characters outside all standards suffice too."""
 
 _LOST = re.compile("\ufffd|锟斤拷|[烫屯]{6}|^[烫屯\\s]{2,}$")
 _PRIVATE_USE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
-_ONLY_QUESTION_MARKS = re.compile(r"[\W\d_]*\?{4}[\W\d_]*")
-_MISREAD_LATIN = re.compile("(?=[¡-ÿ]{4})[¡-ÿ]*[À-ÿ][¡-ÿ]*[À-ÿ]")
+_LETTER = re.compile(r"[^\W\d_]")
+_MISREAD_LATIN = re.compile("(?=[¡-ÿ]{4})[¡-ÿ]{0,6}[À-ÿ][¡-ÿ]{0,6}[À-ÿ]")
 """Four in a row: no language of Europe writes so, but "你好" in GBK read as Latin-1 does ("ÄãºÃ")."""
 _HAN = re.compile("[\u3400-\u9fff]")
-_HAN_RUN = re.compile("[\u3400-\u9fff][\u3400-\u9fff\\W_]*")
-_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
-_IN_USE = frozenset("嘅咗唔喺啲嘢冇嚟佢哋冚瞓攰嗰乜嘥諗揾搵餸靚氹咁噉啱喎啩囉啰嗱嘞叻唞嚿攞孭咪嗌囧焗嘚屌欸跩喆堃犇羴鱻祎玹嫲舖叒叕")
+_STRAY_SIGN = re.compile("(?<=[\u3400-\u9fff])[\u0370-\u04ff\u2500-\u257fァ-ヶ](?=[\u3400-\u9fff])")
+_HIRAGANA = re.compile("[ぁ-ゖ]{2}")
+_IN_USE = frozenset(
+    "嘅咗唔喺啲嘢冇嚟佢哋冚瞓攰嗰乜嘥諗揾搵餸靚氹咁噉啱喎啩囉啰嗱嘞叻唞嚿攞孭咪嗌囧焗嘚屌欸跩喆堃犇羴鱻祎玹嫲舖叒叕"
+)
 """Outside the first levels, but written every day: Cantonese, net language, given names."""
 
 
 def is_garbled(text: str) -> bool:
     """Say whether a text, after mending, holds anything that was lost or put out of step."""
+    if "????" in text and not _LETTER.search(text):
+        return True
     if text.isascii():
-        return "????" in text and _ONLY_QUESTION_MARKS.fullmatch(text) is not None
+        return False
     if _LOST.search(text) or _PRIVATE_USE.search(text) or _MISREAD_LATIN.search(text):
         return True
-    return _out_of_step(text) or ("????" in text and _ONLY_QUESTION_MARKS.fullmatch(text) is not None)
+    return _out_of_step(text)
 
 
 def _out_of_step(text: str) -> bool:
-    rare = {character for character in set(text) - first_level() - _IN_USE if _HAN.match(character)}
-    if len(rare) < MIN_UNKNOWN or _KANA.search(text):
+    uncommon = {character for character in set(text) - first_level() - _IN_USE if _HAN.match(character)}
+    strays = set(_STRAY_SIGN.findall(text))
+    if len(uncommon) + len(strays) < MIN_UNKNOWN or _HIRAGANA.search(text):
         return False
-    unknown = rare - second_level()
-    for run in _HAN_RUN.findall(text):
-        places = [index for index, character in enumerate(run) if character in rare]
-        for start in places:
-            near = rare.intersection(run[start : start + WINDOW])
-            if len(near) + len(near & unknown) >= MIN_RARITY or len(near & unknown) >= MIN_UNKNOWN:
+    unknown = (uncommon - second_level()) | strays
+    uncommon |= strays
+    for place, character in enumerate(text):
+        if character in uncommon:
+            near = uncommon.intersection(text[place : place + WINDOW])
+            odd = len(near & unknown)
+            if odd >= MIN_UNKNOWN or len(near) >= (MIN_UNCOMMON_WITH_UNKNOWN if odd else MIN_UNCOMMON):
                 return True
     return False
 

@@ -9,6 +9,8 @@ Every row of the set is either written or counted under the reason for which it 
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +37,9 @@ CONTRADICTORY = "the same text with contradictory labels"
 LEAKED = "its text is in the set's own test split"
 AVOIDED = "its text belongs to another source"
 
+_PERSIAN_LETTERS = str.maketrans("\u064a\u0649\u0643\u0629", "\u06cc\u06cc\u06a9\u0647")
+_STRETCHED = re.compile(r"(.)\1{2,}", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class ImportReport:
@@ -56,7 +61,8 @@ class ImportReport:
     """Splits of the set that were not at hand; rows were not compared with those that test."""
     output: str = ""
 
-    def __str__(self) -> str:
+    def to_text(self) -> str:
+        """For people: what was read, written and dropped, and the counts of labels."""
         lines = [f"{self.source.name} ({self.source.language}, licence {self.source.licence}): {self.source.licence_note}"]
         lines.append(f"read {self.read:,} rows, wrote {self.written:,}" + (f" to {self.output}" if self.output else ""))
         lines += [f"  dropped {count:,}: {reason}" for reason, count in self.dropped.items()]
@@ -115,7 +121,7 @@ def import_to_file(
     source = find_source(name, read_sources(sources))
     rows, report = _import(source, origin, taxonomy, split, tasks)
     if not rows:
-        raise DataError(f"{origin}: no row of {name} is left to write.\n{report}")
+        raise DataError(f"{origin}: no row of {name} is left to write.\n{report.to_text()}")
     write_rows(output, rows, taxonomy)
     return ImportReport(**{**vars(report), "output": str(output)})
 
@@ -125,15 +131,20 @@ def row_id(source: str, text: str) -> str:
     return f"{source}-{hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]}"
 
 
-def text_key(text: str) -> str:
-    """What two texts share that differ in case, spaces, punctuation or form of letters only.
+def spelling_key(text: str) -> str:
+    """What two texts share that differ in case, width, white space, half-spaces, Arabic letters or stretching only.
 
-    Own rules, not those of the text normaliser: which rows an import drops must not change with its version.
+    Own rules, not those of the text normaliser: which rows an import merges or drops must not change with its version.
     """
-    import unicodedata
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(_PERSIAN_LETTERS)
+    visible = "".join(sign for sign in folded if unicodedata.category(sign) != "Cf")
+    return " ".join(_STRETCHED.sub(r"\1\1", visible).split())
 
-    folded = unicodedata.normalize("NFKC", text).casefold().translate({ord("ي"): "ی", ord("ك"): "ک", ord("ة"): "ه"})
-    return "".join(sign for sign in folded if sign.isalnum()) or text.strip()
+
+def text_key(text: str) -> str:
+    """What two texts share that differ in punctuation, too: the letters and digits, or all signs if there are none."""
+    key = spelling_key(text)
+    return "".join(sign for sign in key if sign.isalnum()) or key
 
 
 def _import(
@@ -213,24 +224,24 @@ class _Importer:
                     f"Columns found: {', '.join(map(repr, record))}. The layout is not the one that {self.source.name} describes."
                 )
             checked = True
-            parts = [plain(record[name]).strip() for name in self.source.text]
-            yield record, self.source.join.join(part for part in parts if part)
+            parts = [plain(record[name]) for name in self.source.text]
+            yield record, self.source.join.join(part for part in parts if part.strip())
 
     def _filtered(self, record: Mapping[str, Any], original: str, file: str) -> str | None:
         for rows_filter in self.source.filters:
             applies = not rows_filter.files or file in rows_filter.files
             if applies and rows_filter.condition.holds(record) != rows_filter.keep:
                 return rows_filter.reason
-        return None if original else EMPTY
+        return None if spelling_key(original) else EMPTY
 
     def _add(self, messages: dict[str, _Message], record: Mapping[str, Any], original: str, split: str | None, file: str) -> None:
         answers = {task: self._answer(self.taxonomy[task], self.rules[task], record, file) for task in self.tasks}
         spoken = {task: answer for task, answer in answers.items() if answer}
         text = alter(original, self.source.alter)
-        if not spoken or not text:
-            self.dropped[NOTHING_KNOWN if text else EMPTY] += 1
+        if not spoken or not text.strip():
+            self.dropped[NOTHING_KNOWN if text.strip() else EMPTY] += 1
             return
-        message = messages.setdefault(original, _Message(text, original, split))
+        message = messages.setdefault(spelling_key(original), _Message(text, original, split))
         message.rows += 1
         for task, answer in spoken.items():
             message.answers.setdefault(task, []).append(answer)
@@ -242,7 +253,13 @@ class _Importer:
             if not rule.when.holds(record):
                 continue
             meanings = []
-            for value in values(rule, record):
+            try:
+                found = values(rule, record)
+            except ValueError as error:
+                raise DataError(
+                    f"split {file}: {', '.join(rule.fields)} is not as {self.source.name} describes it: {error}."
+                ) from error
+            for value in found:
                 meaning = rule.meaning(value)
                 if meaning is None:
                     self.unmapped.setdefault((file, task.name, ", ".join(rule.fields)), Counter())[value] += 1

@@ -8,32 +8,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from codecs import getincrementaldecoder
 from functools import cache
 from itertools import takewhile
 
-from data.garbled import first_level
+from data.garbled import first_level, second_level
 
 Edit = tuple[int, int, str]
 """Start and end in the text, and what comes in their place."""
 
+MAX_GROUP = 64
+"""Characters of GBK that one edit covers at most, where they never end together with a character of UTF-8."""
 _TWO, _THREE, _FOUR, _NEXT = range(0xC2, 0xE0), range(0xE0, 0xF0), range(0xF0, 0xF5), range(0x80, 0xC0)
 """First bytes of UTF-8 sequences of that length, and the bytes that follow."""
 _MAYBE_LATIN = re.compile("[\u00c2-\u00f4][^\\w\\s,.;:!?)'\"]|[\u00c2-\u00f4][\u0080-\u00bfŠŒŽšœžŸƒˆ]|[ÂÃ] ")
-_MAYBE_1256 = re.compile("[طظعغ][^\\w\\s،؛؟!.)\u200c]")
+_MAYBE_1256 = re.compile("[طظعغهونم][^\\w\\s،؛؟!.,:)»\u200c]")
 _HAN = re.compile("[\u3400-\u9fff]")
-_PLAUSIBLE_SIGN = re.compile("[\\s!-~\u060c\u061b\u061f\u064b-\u0652\u200c\u2010-\u2026\u3000-\u30ff\uff00-\uffef\U0001f000-\U0001faff]")
-_PERSIAN_OR_ARABIC = re.compile("[\u0621-\u063a\u0641-\u064a\u06f0-\u06f9\u0660-\u0669پچژگکیۀ]")
+_PLAUSIBLE_SIGN = re.compile(
+    "[\\s!-~«»×÷·°\u066a-\u066c\u200c\u200d\u2010-\u2027\u2030-\u205e\u2190-\u27bf\u3000-\u30ff\ufe0f\uff00-\uffef\U0001f000-\U0001faff]"
+)
+_PERSIAN_OR_ARABIC = re.compile("[\u0621-\u063a\u0641-\u0652\u06f0-\u06f9\u0660-\u0669پچژگکیۀ،؛؟]")
 
 
 def reread(text: str) -> list[Edit]:
     """Return the edits that undo a wrong reading; none for a text that was read well."""
-    if _MAYBE_LATIN.search(text):
-        return _latin(text)
+    edits: list[Edit] = []
     if _MAYBE_1256.search(text):
-        return _single_byte(text, "cp1256")
-    if _HAN.search(text) and (_chinese_as_gbk().search(text) or _persian_as_gbk().search(text)):
-        return _gbk(text)
-    return []
+        edits = _single_byte(text, "cp1256")
+    if not edits and _MAYBE_LATIN.search(text):
+        edits = _latin(text)
+    if not edits and _HAN.search(text):
+        edits = _gbk(text, _chinese_as_gbk(), 2) or _gbk(text, _persian_as_gbk(), 3)
+    return edits
 
 
 def _latin(text: str) -> list[Edit]:
@@ -71,44 +77,42 @@ def _single_byte(text: str, codec: str) -> list[Edit]:
     return edits
 
 
-def _gbk(text: str) -> list[Edit]:
-    """Read double-byte characters as UTF-8 as far as that goes, from each place where it makes sense."""
-    edits: list[Edit] = []
-    for trigger in (_chinese_as_gbk(), _persian_as_gbk()):
-        position = 0
-        while match := trigger.search(text, position):
-            found = list(takewhile(lambda edit: all(map(_plausible, edit[2])), _aligned(text, match.start())))
-            if sum(len(read) for _, _, read in found) > 1:
-                edits += [edit for edit in found if text[edit[0] : edit[1]] != edit[2]]
-                position = found[-1][1]
-            else:
-                position = match.end()
-    return sorted(edits)
+def _gbk(text: str, trigger: re.Pattern[str], least: int) -> list[Edit]:
+    """Read double-byte characters as UTF-8 from each trigger as far as that makes sense; one place must give `least`."""
+    runs: list[list[Edit]] = []
+    position = 0
+    while match := trigger.search(text, position):
+        run = list(takewhile(lambda edit: all(map(_plausible, edit[2])), _aligned(text, match.start())))
+        position = run[-1][1] if run else match.end()
+        runs.append(run)
+    if not any(sum(len(read) for _, _, read in run if not read.isascii()) >= least for run in runs):
+        return []
+    return [edit for run in runs for edit in run if text[edit[0] : edit[1]] != edit[2]]
 
 
 def _aligned(text: str, start: int) -> Iterator[Edit]:
     """Yield edits from `start` on, each from and to whole characters: three of GBK are two of UTF-8."""
-    begin, data = start, b""
+    decoder = getincrementaldecoder("utf-8")()
+    begin, read = start, ""
     for position in range(start, len(text)):
         try:
             code = b"\x80" if text[position] == "€" else text[position].encode("gb18030")
-        except UnicodeEncodeError:  # half of a surrogate pair
-            return
-        if len(code) > 2:  # not in GBK
-            return
-        data += code
-        try:
-            read = data.decode()
-        except UnicodeDecodeError as error:
-            if error.reason != "unexpected end of data":
+            if len(code) > 2:  # not in GBK
                 return
-            continue
-        yield begin, position + 1, read
-        begin, data = position + 1, b""
+            read += decoder.decode(code)
+        except UnicodeError:  # half of a surrogate pair, or no UTF-8
+            return
+        if read and (not decoder.getstate()[0] or position - begin > MAX_GROUP):
+            yield begin, position + 1, read
+            begin, read = position + 1, ""
 
 
 def _plausible(character: str) -> bool:
-    return character in first_level() or any(kind.match(character) for kind in (_PLAUSIBLE_SIGN, _PERSIAN_OR_ARABIC))
+    return (
+        character in first_level()
+        or character in second_level()
+        or any(kind.match(character) for kind in (_PLAUSIBLE_SIGN, _PERSIAN_OR_ARABIC))
+    )
 
 
 def _difference(before: str, after: str) -> Edit:
@@ -148,7 +152,8 @@ def _chinese_as_gbk() -> re.Pattern[str]:
 
 @cache
 def _persian_as_gbk() -> re.Pattern[str]:
-    return re.compile(_gbk_class(range(0xD8, 0xDC), _NEXT) + "{3}")
+    """A letter of two bytes, as a Chinese character has in GBK."""
+    return re.compile(_gbk_class(range(0xD8, 0xDC), _NEXT))
 
 
 def _gbk_class(leads: range | tuple[int, ...], trails: range | tuple[int, ...]) -> str:

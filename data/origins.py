@@ -15,7 +15,9 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w.-]+)?")
 
 
 def is_hub_id(origin: str | Path) -> bool:
-    return isinstance(origin, str) and bool(_HUB_ID.fullmatch(origin)) and not Path(origin).exists()
+    """Tell a hub id (`owner/name`) from a path: nothing lies there, and not even the folder that it would be in."""
+    path = Path(origin)
+    return isinstance(origin, str) and bool(_HUB_ID.fullmatch(origin)) and not path.exists() and not path.parent.is_dir()
 
 
 class Files:
@@ -55,8 +57,6 @@ class Files:
             table = datasets.load_dataset(LOADERS[ending], data_files={"rows": str(path)}, split="rows", streaming=True, **options)
             for record in table:
                 yield dict(record)
-        except DataError:
-            raise
         except Exception as error:  # the readers below raise what they like
             raise DataError(f"{path}: cannot be read as {LOADERS[ending]}: {_first_line(error)}") from error
 

@@ -177,9 +177,10 @@ def _row(record: Record, taxonomy: Taxonomy, own: set[str], all_text: bool) -> t
             column = task.name + end
             if column in values:
                 names, reason = _labels(task, column, values[column])
-                if reason:
+                if reason is not None:
                     fault(column, reason)
-                found[task.name] = names
+                else:
+                    found[task.name] = names
         for reason in _contradictions(task, labels.get(task.name), known.get(task.name), excluded.get(task.name, ())):
             fault(task.name, reason)
     extra = {name: value for name, value in values.items() if name not in own}

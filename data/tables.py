@@ -145,7 +145,7 @@ def names_of(columns: Sequence[str]) -> str:
 def nearest_column(name: str, columns: Sequence[str]) -> str | None:
     """The column that was perhaps meant."""
     lowered = {column.strip().lower(): column for column in columns}
-    near = get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.5)
+    near = get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
     return lowered[near[0]] if near else None
 
 
@@ -246,7 +246,7 @@ def _unlike(sample: bytes, named: str, guess: str) -> bool:
     """Whether a sample, though it can be decoded as named, is plainly in the other encoding."""
     if guess.startswith("utf-8"):  # many bytes that are UTF-8 by chance: not in real text
         return not named.startswith("utf-8") and len(sample) - len(sample.decode("utf-8", "ignore")) > 10
-    return named in LEGACY and guess in LEGACY and _plausibility(sample, named) <= 0
+    return named in LEGACY and guess in LEGACY and _plausibility(sample, named) < _plausibility(sample, guess) - 0.5
 
 
 def _guess(sample: bytes) -> str | None:

@@ -107,9 +107,7 @@ class Taxonomy:
                 if name != other and name in {other + suffix for suffix in TASK_SUFFIXES}:
                     faults.append(f"task '{name}' collides with a column of task '{other}'. Rename it.")
         priority = document.get("priority", {})
-        rules = tuple(
-            PriorityRule(str(rule.get("task")), tuple(rule.get("labels", ()))) for rule in priority.get("rules", ())
-        )
+        rules = tuple(PriorityRule(str(rule.get("task")), tuple(rule.get("labels", ()))) for rule in priority.get("rules", ()))
         zero = {str(task): tuple(labels) for task, labels in priority.get("zero", {}).items()}
         for task_name, labels in [*((rule.task, rule.labels) for rule in rules), *zero.items()]:
             if task_name not in names:
@@ -203,7 +201,7 @@ def _task(name: str, table: Any, faults: list[str]) -> Task:
         faults.append(f"{where}: unknown keys {', '.join(unknown)} (known: {', '.join(sorted(known))})")
     kind = table.get("kind")
     if kind not in ("single", "multi"):
-        faults.append(f"{where}: kind is {kind!r}; write \"single\" or \"multi\"")
+        faults.append(f'{where}: kind is {kind!r}; write "single" or "multi"')
     abstain_below = table.get("abstain_below", 0.0)
     if not isinstance(abstain_below, int | float) or isinstance(abstain_below, bool) or not 0 <= abstain_below <= 1:
         faults.append(f"{where}: abstain_below is {abstain_below!r}; write a probability from 0 to 1")
@@ -218,7 +216,9 @@ def _task(name: str, table: Any, faults: list[str]) -> Task:
         if unknown := sorted(set(entry) - allowed):
             faults.append(f"{where}, label '{label}': unknown keys {', '.join(unknown)}")
         if "|" in label or label != label.strip():
-            faults.append(f"{where}, label '{label}': no '|' and no spaces at the ends, since labelled CSV files join labels by '|'")
+            faults.append(
+                f"{where}, label '{label}': no '|' and no spaces at the ends, since labelled CSV files join labels by '|'"
+            )
         if entry.get("exclusive") and kind == "single":
             faults.append(f"{where}, label '{label}': exclusive has a meaning only in a multi task")
         labels.append(

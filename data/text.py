@@ -131,11 +131,10 @@ def _entity(entity: str) -> str:
 _LETTER = f"{ARABIC_LETTER}{ARABIC_MARK}"
 _INDIC = "\u0900-\u0dff"
 _EMOJI = "\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
-_HALF_SPACES = re.compile(
-    # Runs that hold a half-space, or what stands for one between Persian letters; Word's optional hyphen is U+00AC.
-    f"[\u200b-\u200f\u00ac\u00ad\ufeff]*\u200c[\u200b-\u200f\u00ac\u00ad\ufeff]*|(?<=[{_LETTER}])[\u200b-\u200f\u00ac\u00ad\ufeff]+(?=[{_LETTER}])"
-)
+_HALF_SPACES = re.compile("[\u200b-\u200f\u00ac\u00ad\ufeff]+")
+"""Half-spaces, and what stands for one between Persian letters; Word's optional hyphen is U+00AC."""
 _BESIDE = re.compile(f"[{_LETTER}]")
+_INDIC_LETTER = re.compile(f"[{_INDIC}]")
 _INVISIBLE = re.compile(
     "[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]"  # halves of characters
     "|[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffc\ufffe\uffff]"
@@ -146,16 +145,20 @@ _SPACES = re.compile(f"\r\n|[{_LINE_ENDS}]|[\u00a0\u1680\u2000-\u200a\u202f\u205
 
 
 def _half_spaces(text: str) -> list[Edit]:
+    """One half-space (U+200C) where Persian letters join, none elsewhere; other scripts that need it keep it."""
     edits = []
     for match in _HALF_SPACES.finditer(text):
         start, end = match.span()
         before, after = text[start - 1 : start], text[end : end + 1]
-        joins = (before.isalnum() or _BESIDE.match(before)) and (after.isalnum() or _BESIDE.match(after))
-        if re.match(f"[{_INDIC}]", before):
+        letters = bool(_BESIDE.match(before)) + bool(_BESIDE.match(after))
+        if letters == 2 or (letters and "\u200c" in match.group() and (before.isalnum() and after.isalnum())):
+            new = "\u200c"
+        elif "\u200c" in match.group() and not _INDIC_LETTER.match(before):
+            new = "".join(character for character in match.group() if character == "\u00ac")
+        else:
             continue
-        half_space = "\u200c" if joins and (_BESIDE.match(before) or _BESIDE.match(after)) else ""
-        if match.group() != half_space:
-            edits.append((start, end, half_space))
+        if match.group() != new:
+            edits.append((start, end, new))
     return edits
 
 
@@ -192,7 +195,7 @@ def _full_width(text: str) -> list[Edit]:
 # Arabic letters
 
 _PERSIAN_OF = {"ي": "ی", "ى": "ی", "ك": "ک", "ة": "ه"}
-_ARABIC_FORM = re.compile(f"[يىكةﭐ-ﯿﷲ﷼ﹰ-ﻼ]|(?<=[{_LETTER}])ـ+|ـ+(?=[{_LETTER}])")
+_ARABIC_FORM = re.compile(f"[يىكةﭐ-ﯿﷲ﷼ﹰ-ﻼ]|(?<=[{_LETTER}])ـ+|(?<!ـ)ـ+(?=[{_LETTER}])")
 
 
 def _arabic_letters(text: str) -> list[Edit]:
@@ -215,7 +218,7 @@ def _persian(found: str, persian: bool) -> str:
 # Stretched letters
 
 _STRETCHED = re.compile(f"([{HAN_LETTER}])\\1{{3,}}|([^\\W\\d_{HAN_LETTER}])\\2{{2,}}")
-_LATIN_WORD = re.compile(r"[A-Za-z0-9@#._/:-]+")
+_LATIN_WORD = re.compile(r"[A-Za-z0-9@#._/:-]{1,64}")
 
 
 def _stretched_letters(text: str) -> list[Edit]:
@@ -234,7 +237,7 @@ def _stretched_letters(text: str) -> list[Edit]:
 def _is_code(text: str, place: int) -> bool:
     """Say whether the Latin letters here are no word: AAA, III, XXXL, a link, an order number."""
     start = place
-    while start and _LATIN_WORD.match(text[start - 1]):
+    while start and place - start < 64 and _LATIN_WORD.match(text[start - 1]):
         start -= 1
     word = _LATIN_WORD.match(text, start)
     token = word.group().rstrip(".:/-_") if word else ""

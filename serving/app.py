@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from data.errors import ModelFolderError
 from serving.classifier import FeedbackClassifier
-from serving.door import SCOPE_KEY, Door, JSONAnswer, RequestState, code_of, error_answer
+from serving.door import PROBES, SCOPE_KEY, Door, JSONAnswer, RequestState, code_of, error_answer
 from serving.model_folder import METRICS
 from serving.prediction import Failure
 from serving.request import RequestError, read_classify_request
@@ -31,6 +31,7 @@ SELF_TEST = {
     "en": "The parcel is late and I want a refund.",
     "fa": "بسته دیر رسید و پولم را می‌خواهم.",
 }
+PATHS = PROBES | {"/v1/classify", "/v1/model", "/v1/taxonomy"}
 
 
 class Readiness:
@@ -69,7 +70,7 @@ def make_app(classifier: FeedbackClassifier, settings: ServiceSettings, readines
             Route("/healthz", routes.livez, methods=["GET"]),
             Route("/readyz", routes.readyz, methods=["GET"]),
         ],
-        middleware=[Middleware(Door, settings=settings), Middleware(_Own)],
+        middleware=[Middleware(Door, settings=settings, routes=PATHS), Middleware(_Own)],
         exception_handlers={HTTPException: _refused, RequestError: _wrong},
     )
 
@@ -96,7 +97,7 @@ class _Routes:
         self._taxonomy = taxonomy_document(classifier)
 
     async def classify(self, request: Request) -> Response:
-        state = _arrived(request)
+        state = _state(request.scope)
         body = await request.body()
         # Parsing, classifying and writing all happen off the event loop, which stays free for other callers.
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._classify, body, state)
@@ -114,19 +115,15 @@ class _Routes:
         )
 
     async def model(self, request: Request) -> Response:
-        _arrived(request)
         return JSONAnswer(self._model)
 
     async def taxonomy(self, request: Request) -> Response:
-        _arrived(request)
         return JSONAnswer(self._taxonomy)
 
     async def livez(self, request: Request) -> Response:
-        _arrived(request)
         return JSONAnswer({"status": "alive"})
 
     async def readyz(self, request: Request) -> Response:
-        _arrived(request)
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, self._readiness.check)
         except ModelFolderError as error:
@@ -160,13 +157,6 @@ def taxonomy_document(classifier: FeedbackClassifier) -> dict[str, Any]:
 
 def _state(scope: Scope) -> RequestState:
     state: RequestState = scope[SCOPE_KEY]
-    return state
-
-
-def _arrived(request: Request) -> RequestState:
-    """Note the route for the log: the template, which holds nothing that the caller wrote."""
-    state = _state(request.scope)
-    state.route = request.url.path
     return state
 
 

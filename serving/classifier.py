@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,14 +92,11 @@ class FeedbackClassifier:
         codes = languages if languages is not None else [None] * len(texts)
         if not len(texts) == len(keys) == len(codes):
             raise ValueError(f"{len(texts)} texts, {len(keys)} ids and {len(codes)} languages: lengths must agree")
-        results: list[Prediction | Failure] = []
-        waiting: deque[Future[Prediction | Failure]] = deque()
-        for item in zip(texts, keys, codes, strict=True):
-            # Few at a time, so that a long list does not keep the texts of other callers waiting.
-            if len(waiting) == self._in_flight:
-                results.append(waiting.popleft().result())
-            waiting.append(self._pool.submit(self._predict, *item))
-        return results + [future.result() for future in waiting]
+        return list(self._stream(zip(texts, keys, codes, strict=True)))
+
+    def stream(self, texts: Iterable[str]) -> Iterator[Prediction | Failure]:
+        """The same for texts without end: results in order, at most IN_FLIGHT_PER_THREAD texts a thread read ahead of them."""
+        return self._stream((text, None, None) for text in texts)
 
     def logits(self, text: str) -> FloatArray:
         """Joint logits of one mended text, shape (labels,), before temperature; windows of a long text are pooled."""
@@ -118,11 +115,21 @@ class FeedbackClassifier:
             "input_ids": np.array([ids], dtype=np.int64),
             "attention_mask": np.ones((1, len(ids)), dtype=np.int64),
         }
-        row: FloatArray = self._session.run(None, feed)[0][0]  # (labels,)
+        row: FloatArray = self._session.run(None, {name: feed[name] for name in self._inputs})[0][0]  # (labels,)
         return row
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)
+
+    def _stream(self, items: Iterable[tuple[str, str | None, str | None]]) -> Iterator[Prediction | Failure]:
+        waiting: deque[Future[Prediction | Failure]] = deque()
+        for item in items:
+            # Few at a time, so that a long list does not keep the texts of other callers waiting.
+            if len(waiting) == self._in_flight:
+                yield waiting.popleft().result()
+            waiting.append(self._pool.submit(self._predict, *item))
+        while waiting:
+            yield waiting.popleft().result()
 
     def _predict(self, text: str, key: str | None, code: str | None) -> Prediction | Failure:
         try:

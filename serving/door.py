@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = "x-request-id"
 SCOPE_KEY = "feedback.request"
+PROBES = frozenset({"/livez", "/healthz", "/readyz"})
+"""Asked every few seconds: in the log only where they fail."""
 MAX_TRANSLATED_BYTES = 65_536
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type", 422: "invalid_request",
@@ -38,7 +40,7 @@ class RequestState:
     own: bool = False
     """Answered by our application: its errors have their shape already."""
     route: str = "-"
-    """Template of the route. A path as sent is never logged: it may hold anything."""
+    """The path where it is one of ours. Any other is never logged."""
     texts: int = 0
     started: float = field(default_factory=time.perf_counter)
     status: int = 0
@@ -67,9 +69,11 @@ def code_of(status: int) -> str:
 class Door:
     """ASGI middleware. Mounted twice (around our application and around the framework's) it acts once."""
 
-    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, routes: frozenset[str] = frozenset()) -> None:
+        """routes: paths that may stand in the log; any other may hold anything."""
         self.app = app
         self.settings = settings
+        self.routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or SCOPE_KEY in scope:
@@ -78,12 +82,14 @@ class Door:
         headers = Headers(scope=scope)
         asked = headers.get(REQUEST_ID_HEADER, "")
         state = RequestState(asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex)
+        if scope["path"] in self.routes:
+            state.route = scope["path"]
         scope[SCOPE_KEY] = state
         answer = _Answer(state, send)
         try:
             _check_type(scope["method"], headers)
-            body = await self._read(headers, receive)
             async with asyncio.timeout(self.settings.request_seconds) as limit:
+                body = await self._read(headers, receive)
                 await self.app(scope, _replay(body, receive), answer.send)
         except RequestError as error:
             await answer.fail(scope, receive, error)
@@ -96,9 +102,9 @@ class Door:
         finally:
             milliseconds = (time.perf_counter() - state.started) * 1000
             method = scope["method"] if state.route != "-" else "-"
-            logger.info(
-                "%s %s %d texts=%d ms=%.1f request=%s", method, state.route, state.status, state.texts, milliseconds, state.id
-            )
+            level = logging.DEBUG if state.route in PROBES and state.status == 200 else logging.INFO
+            line = "%s %s %d texts=%d ms=%.1f request=%s"
+            logger.log(level, line, method, state.route, state.status, state.texts, milliseconds, state.id)
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes:
         """The whole body; refused as soon as it is over the limit, at best before a byte of it was read."""

@@ -7,30 +7,24 @@ users' text. The door (serving/door.py) stands before every route, BentoML's too
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import bentoml
 from bentoml.exceptions import BentoMLException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from data.errors import ConfigError
-from serving.app import WAITING_REQUESTS, Readiness, make_app
+from serving.app import PATHS, WAITING_REQUESTS, Readiness, make_app
 from serving.classifier import FeedbackClassifier, available_cores
 from serving.door import Door
 from serving.model_folder import ModelFolder
 from serving.request import RequestError, check_count
-from serving.settings import VARIABLES, ServiceSettings
+from serving.settings import ServiceSettings
 
 NAME = "feedback"
-IMPORT_PATH = "serving.service:FeedbackService"
+FRAMEWORK_PATHS = frozenset({"/classify", "/schema.json"})
 LONGEST_REQUEST_S = 86_400
 """BentoML's own time limit, out of the way: the door keeps the one of the settings, and answers in our shape."""
-NO_TRACKING = {"BENTOML_DO_NOT_TRACK": "True"}
 
 
 class _Mounted:
@@ -71,6 +65,11 @@ class FeedbackService:
         _mounted.app = make_app(self._classifier, settings, self._readiness)
         logger.info("Model %s is ready, %d threads", self._classifier.version, threads)
 
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]  # the same; it makes a static method
+    def check_model_folder() -> None:
+        """Run once before any worker starts: `bentoml serve` ends with the error instead of starting workers again and again."""
+        ModelFolder.open(ServiceSettings.from_environment().model_folder)
+
     @bentoml.api  # type: ignore[untyped-decorator]  # BentoML gives it no types
     def classify(self, texts: list[str]) -> list[dict[str, Any]]:
         """One result for each text, in order; the same as POST /v1/classify with `texts`."""
@@ -84,7 +83,7 @@ class FeedbackService:
         return self._readiness.check()
 
 
-FeedbackService.add_asgi_middleware(Door, settings=_settings)  # type: ignore[attr-defined]  # the decorator made it a Service
+FeedbackService.add_asgi_middleware(Door, settings=_settings, routes=PATHS | FRAMEWORK_PATHS)  # type: ignore[attr-defined]  # the decorator made it a Service
 logger = logging.getLogger(__name__)
 
 
@@ -103,30 +102,3 @@ def _quiet_framework() -> None:
     logging.getLogger("serving").setLevel(logging.INFO)
     for name in ("bentoml._internal.server.http_app", "bentoml.serve", "uvicorn.error"):
         logging.getLogger(name).addFilter(_WithoutTraceback())
-
-
-def serve(model_folder: str | Path | None = None, host: str = "127.0.0.1", port: int = 3000, workers: int = 1) -> int:
-    """Serve a model folder until interrupted; returns BentoML's exit code (on Linux and macOS this process becomes BentoML's).
-
-    model_folder: MODEL_FOLDER or the shipped model if None. The other settings come from the environment.
-    Raises ModelFolderError or ConfigError before anything is started.
-    """
-    environment = {**os.environ, **NO_TRACKING, VARIABLES["workers"]: str(workers)}
-    if model_folder is not None:
-        environment[VARIABLES["model_folder"]] = str(model_folder)
-    settings = ServiceSettings.from_environment(environment)
-    if not 0 < port < 65_536:
-        raise ConfigError(f"port is {port}; write a number from 1 to 65535")
-    folder = ModelFolder.open(settings.model_folder)
-    environment[VARIABLES["model_folder"]] = str(folder.path.resolve())  # the server starts in another folder
-    root = str(Path(__file__).resolve().parent.parent)
-    command = [sys.executable, "-m", "bentoml", "serve", IMPORT_PATH, "--host", host, "--port", str(port), "--working-dir", root]
-    if os.name == "posix":
-        sys.stdout.flush()
-        os.execve(command[0], command, environment)  # this process becomes the server: signals reach it
-    process = subprocess.Popen(command, env=environment)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # the server got it too and finishes what is in flight

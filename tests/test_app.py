@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from serving.app import Readiness, make_app
+from serving.app import PATHS, Readiness, make_app
 from serving.classifier import FeedbackClassifier
 from serving.door import Door
 from serving.settings import ServiceSettings
@@ -315,6 +315,13 @@ def test_no_log_holds_a_text_also_when_it_is_refused_or_the_service_crashes(
     lines = [record.getMessage() for record in ours]
     assert any("RuntimeError at test_app.py" in line and error["request_id"] in line for line in lines)
     assert sum(line.startswith("POST /v1/classify 200 texts=1 ms=") for line in lines) == 1
+    assert sum(line.startswith("POST /v1/classify 415 texts=0 ms=") for line in lines) == 1
+    assert sum(line.startswith("- - 404 texts=0 ms=") for line in lines) == 1
+
+
+def test_every_path_of_ours_is_named_in_the_log(classifier: FeedbackClassifier) -> None:
+    app = make_app(classifier, SETTINGS)
+    assert {route.path for route in app.routes if isinstance(route, Route)} == PATHS
 
 
 # What the framework around it answers -----------------------------------------------------------------------------------

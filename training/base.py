@@ -1,4 +1,4 @@
-"""A base: any encoder of Hugging Face with its fast tokenizer, from a folder or a hub."""
+"""A base as it was published: any encoder of Hugging Face with its fast tokenizer, from a folder or a hub."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+STATES_PIECES = 64
+HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 
 
 @dataclass(frozen=True)
-class Base:
+class Checkpoint:
     model: PreTrainedModel
     """The encoder alone, without a head, ready to compute vectors."""
     tokenizer: PreTrainedTokenizerBase
@@ -28,7 +29,7 @@ class Base:
     """Weights that the checkpoint lacks, often a pooler's: the model has random ones in their place."""
 
     @classmethod
-    def load(cls, name: Path | str) -> Base:
+    def load(cls, name: Path | str) -> Checkpoint:
         """Load a folder or a hub id. ConfigError if there is no encoder, or no fast tokenizer."""
         if not Path(name).is_dir() and (isinstance(name, Path) or not HUB_ID.fullmatch(name)):
             raise ConfigError(f"{name}: no such folder. Make one with `feedback base recover`, or name a model of a hub.")
@@ -58,11 +59,12 @@ class Base:
         return plain
 
     def states(self, text: str) -> torch.Tensor:
-        """Last hidden states of one text by itself, (pieces, hidden)."""
+        """Last hidden states of one text by itself, of its first STATES_PIECES pieces: (pieces, hidden)."""
         import torch
 
+        encoded = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=STATES_PIECES)
         with torch.inference_mode():
-            states: torch.Tensor = self.model(**self.tokenizer(text, return_tensors="pt", truncation=True)).last_hidden_state
+            states: torch.Tensor = self.model(**encoded).last_hidden_state
         return states[0]
 
 

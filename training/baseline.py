@@ -84,7 +84,9 @@ class Baseline:
         if (counts >= MIN_POSITIVE_ROWS).sum() < 2:
             return counts / max(len(labels), 1)
         if features.shape[0] > 20_000:  # the same model by stochastic gradient descent: minutes become seconds
-            return SGDClassifier(loss="log_loss", alpha=1e-6, max_iter=20, class_weight="balanced", random_state=self._seed).fit(features, labels)
+            return SGDClassifier(loss="log_loss", alpha=1e-6, max_iter=20, class_weight="balanced", random_state=self._seed).fit(
+                features, labels
+            )
         return LogisticRegression(C=10.0, max_iter=300, class_weight="balanced", random_state=self._seed).fit(features, labels)
 
     def _scores(self, rows: Sequence[Row]) -> FloatArray:

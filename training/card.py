@@ -33,7 +33,7 @@ def _lines(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
         "",
         f"- base: {manifest['base'].get('name')} ({manifest['base'].get('kind')})",
         f"- parameters: {training['parameters']:,}",
-        f"- window: {manifest['window']['length']} pieces, {manifest['window']['stride']} shared by neighbours; longer texts are read whole",
+        f"- window: {manifest['window']['length']} pieces, {manifest['window']['stride']} shared; longer texts are read whole",
         f"- steps: {training['history']['steps']:,} of {training['history']['planned_steps']:,} planned",
         f"- agreement of the exported graph with torch: {training.get('agreement')}",
         "",
@@ -49,8 +49,8 @@ def _lines(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
         lines.append("Not evaluated: there were no test rows.")
     else:
         lines += [
-            f"On {test['rows']:,} test rows never trained on, the exported file through the classifier that serves it; in brackets a",
-            "linear model on character n-grams trained on the same rows.",
+            f"On {test['rows']:,} test rows never trained on, the exported file through the classifier that serves it; in",
+            "brackets a linear model on character n-grams trained on the same rows.",
             "",
             "| task | language | rows | macro-F1 | interval | baseline | calibration error |",
             "|---|---|---:|---:|---:|---:|---:|",
@@ -68,8 +68,8 @@ def _lines(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
         "",
         "## Use it for, and not for",
         "",
-        "Sorting, counting and routing feedback, with a person for the messages on which it abstains. Not for judging people, nor for",
-        "decisions about them; not for other languages than those it was trained on (it answers, with a warning).",
+        "Sorting, counting and routing feedback, with a person for the messages on which it abstains. Not for judging people,",
+        "nor for decisions about them; not for other languages than those it was trained on (it answers, with a warning).",
     ]
     return lines
 

@@ -84,7 +84,7 @@ class TrainingConfig:
 
     onnx_format: str = "int8"
     """Numbers of the exported graph: `int8` (one scale a row, embedding included) or `float32`."""
-    min_agreement: float = 0.97
+    min_agreement: float = 0.95
     """Share of answers, 0 to 1, in which the exported graph and torch must agree; below it the export is refused."""
     max_characters: int = 20_000
     """Texts longer than this are refused by the classifier."""

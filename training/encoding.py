@@ -37,10 +37,10 @@ class Targets:
         if taxonomy[task].single:
             # A row for which every considered label is possible says nothing.
             positive, considered = self.positive[:, columns], self.considered[:, columns]
-            informative: npt.NDArray[np.bool_] = (positive.sum(1) > 0) & (positive.sum(1) < considered.sum(1))
-            return informative
-        some: npt.NDArray[np.bool_] = self.considered[:, columns].any(axis=1)
-        return some
+            known = (positive.sum(1) > 0) & (positive.sum(1) < considered.sum(1))
+        else:
+            known = self.considered[:, columns].any(axis=1)
+        return np.asarray(known, dtype=np.bool_)
 
 
 def encode_targets(rows: Sequence[Row], taxonomy: Taxonomy) -> Targets:
@@ -105,7 +105,8 @@ def row_weights(
 def positive_weights(targets: Targets, power: float) -> FloatArray:
     """(labels,): weight of a multi label's positive rows: (negatives / positives) ** power, 1 to MAX_POSITIVE_WEIGHT."""
     share = label_frequencies(targets)
-    return np.clip(((1 - share) / share) ** power, 1.0, MAX_POSITIVE_WEIGHT).astype(np.float32)
+    weights: FloatArray = np.clip(((1 - share) / share) ** power, 1.0, MAX_POSITIVE_WEIGHT).astype(np.float32)
+    return weights
 
 
 class EncodedRows:

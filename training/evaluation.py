@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from data.errors import DataError
-from data.rows import Row
+from data.rows import Row, read_rows
+from data.split import assign_splits
 from data.taxonomy import Task, Taxonomy
 from serving.classifier import FeedbackClassifier
+from serving.model_folder import ModelFolder
 from serving.prediction import Prediction
 from training.encoding import Targets, encode_targets
 from training.metrics import (
@@ -20,6 +24,7 @@ from training.metrics import (
     accuracy,
     calibration_error,
     confidence,
+    equal_mass_bins,
     f1_by_label,
     jaccard,
     judge,
@@ -82,7 +87,9 @@ def answer(classifier: FeedbackClassifier, rows: Sequence[Row]) -> Answers:
     return Answers(chosen, scores, abstained, answered, tuple(languages))
 
 
-def evaluate(taxonomy: Taxonomy, rows: Sequence[Row], answers: Answers, baseline: Answers | None = None, seed: int = 0) -> dict[str, Any]:
+def evaluate(
+    taxonomy: Taxonomy, rows: Sequence[Row], answers: Answers, baseline: Answers | None = None, seed: int = 0
+) -> dict[str, Any]:
     """Figures by task × language and by slice, as JSON has them; those of the baseline beside them.
 
     Raises DataError if no row knows any task.
@@ -164,7 +171,11 @@ def judged_rows(task: Task, taxonomy: Taxonomy, targets: Targets, answers: Answe
     columns = taxonomy.columns(task.name)
     part = np.flatnonzero(members & answers.answered)
     judged, known = judge(
-        task, answers.chosen[part, columns], answers.scores[part, columns], targets.positive[part, columns], targets.considered[part, columns]
+        task,
+        answers.chosen[part, columns],
+        answers.scores[part, columns],
+        targets.positive[part, columns],
+        targets.considered[part, columns],
     )
     which = np.zeros(len(members), dtype=bool)
     which[part[known]] = True
@@ -279,7 +290,7 @@ def _calibration_interval(judged: Judged, seed: int) -> tuple[float, float]:
 
 def _reliability(probability: npt.NDArray[np.float64], came_true: BoolArray) -> list[dict[str, float]]:
     """Mean probability, share that came true and count of ten bins of equal mass, for the reliability diagram."""
-    parts = np.array_split(np.argsort(probability, kind="stable"), min(10, len(probability)))
+    parts = equal_mass_bins(probability)
     return [
         {"probability": _rounded(probability[part].mean()), "came_true": _rounded(came_true[part].mean()), "count": len(part)}
         for part in parts
@@ -288,3 +299,40 @@ def _reliability(probability: npt.NDArray[np.float64], came_true: BoolArray) -> 
 
 def _rounded(value: float) -> float:
     return round(float(value), 4)
+
+
+def read_for_evaluation(taxonomy: Taxonomy, paths: Sequence[str], split: str | None) -> list[Row]:
+    """Rows of the files, those of one split if it is named. DataError if none is left."""
+    rows = [row for path in paths for row in read_rows(path, taxonomy)]
+    if split:
+        counts = Counter(row.split or "no split" for row in rows)
+        rows = [row for row in assign_splits(rows) if row.split == split]
+        if not rows:
+            raise DataError(f"{', '.join(paths)}: no row of split '{split}' (splits: {dict(counts)})")
+    if not rows:
+        raise DataError(f"{', '.join(paths)}: no rows to evaluate on")
+    return rows
+
+
+def evaluate_files(
+    model: str | Path, paths: Sequence[str], split: str | None = None, baseline_rows: Sequence[str] = ()
+) -> tuple[ModelFolder, dict[str, Any]]:
+    """Evaluate a model folder on files of labelled rows; returns it and figures in the form of metrics.json.
+
+    baseline_rows: files of rows to train the linear baseline on; without them no baseline stands beside the figures.
+    """
+    folder = ModelFolder.open(model)
+    classifier = FeedbackClassifier.load(folder)
+    rows = read_for_evaluation(classifier.taxonomy, paths, split)
+    beside = None
+    if baseline_rows:
+        from training.baseline import Baseline
+
+        parts = assign_splits([row for path in baseline_rows for row in read_rows(path, classifier.taxonomy)])
+        train = [row for row in parts if row.split == "train"]
+        validation = [row for row in parts if row.split == "validation"]
+        beside = Baseline(classifier.taxonomy).fit(train, validation).answer(rows)
+    test = evaluate(classifier.taxonomy, rows, answer(classifier, rows), beside)
+    classifier.close()
+    training = folder.manifest["training"]
+    return folder, {"demonstration": training["demonstration"], "training": training, "test": test}

@@ -124,7 +124,7 @@ def _matmul_int8(
     made: list[onnx.TensorProto],
     quantized_inputs: dict[str, tuple[str, str]],
 ) -> list[onnx.NodeProto]:
-    """activation (…, in) times weight (in, out) in int8, with a scale for each row of the activation and each column of the weight."""
+    """activation (…, in) times weight (in, out) in int8, with a scale a row of the activation and a column of the weight."""
     scale = np.maximum(np.abs(weight).max(axis=0) / MAX_QUANTIZED, 1e-12).astype(np.float32)  # (out,)
     integers = np.clip(np.round(weight / scale), -MAX_QUANTIZED, MAX_QUANTIZED).astype(np.int8)
     made.append(numpy_helper.from_array(integers, f"{prefix}_weight"))

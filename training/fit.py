@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainingArguments, set_seed
 
 from data.errors import ConfigError
 from data.rows import Row
 from data.taxonomy import Taxonomy
+from serving.model_folder import ALL_LANGUAGES
 from training.calibration import calibrated, fit_thresholds
 from training.config import TrainingConfig
 from training.encoding import (
@@ -30,7 +32,6 @@ from training.encoding import (
 )
 from training.metrics import judge, macro_f1
 from training.model import Base, MultiTaskLoss, Network, start_head
-from serving.model_folder import ALL_LANGUAGES
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,9 @@ def fit(
         train, base.tokenizer, targets, row_weights(train, targets, taxonomy, config.class_balance, config.source_balance)
     )
     validation_targets = encode_targets(validation, taxonomy)
-    validation_set = EncodedRows(validation, base.tokenizer, validation_targets, np.ones((len(validation), len(taxonomy.tasks)), np.float32))
+    validation_set = EncodedRows(
+        validation, base.tokenizer, validation_targets, np.ones((len(validation), len(taxonomy.tasks)), np.float32)
+    )
     base.tokenizer.no_truncation()
 
     steps = total_steps(len(train), config)
@@ -91,7 +94,10 @@ def fit(
         "train_loss": round(float(result.training_loss), 5),
         "best_validation_score": max((round(float(entry[f"eval_{SCORE}"]), 5) for entry in scores), default=None),
         "validation_scores": [
-            {"step": entry["step"], **{key.removeprefix("eval_"): round(float(value), 5) for key, value in entry.items() if "f1" in key}}
+            {
+                "step": entry["step"],
+                **{key.removeprefix("eval_"): round(float(value), 5) for key, value in entry.items() if "f1" in key},
+            }
             for entry in scores
         ],
     }
@@ -129,7 +135,9 @@ class _WithLoss(nn.Module):
         self.network = network
         self.loss = loss
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, positive: Tensor, considered: Tensor, weight: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, positive: Tensor, considered: Tensor, weight: Tensor
+    ) -> dict[str, Tensor]:
         logits = self.network(input_ids, attention_mask)
         return {"loss": self.loss(logits, positive, considered, weight), "logits": logits.float()}
 
@@ -139,6 +147,10 @@ class _MultiTaskTrainer(Trainer):
 
     config: TrainingConfig
 
+    def _get_eval_sampler(self, eval_dataset: Any) -> SequentialSampler:
+        # Grouping by length would shuffle the validation rows too, away from their languages.
+        return SequentialSampler(eval_dataset)
+
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
             self.optimizer = torch.optim.AdamW(parameter_groups(self.model, self.config), betas=(0.9, 0.999), eps=1e-8)
@@ -146,7 +158,7 @@ class _MultiTaskTrainer(Trainer):
         return optimizer
 
 
-def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+def parameter_groups(model: Any, config: TrainingConfig) -> list[dict[str, Any]]:
     """Parameters by learning rate and weight decay. The top layer has `learning_rate`, the embeddings the lowest."""
     layers = model.network.encoder.config.num_hidden_layers
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -158,7 +170,7 @@ def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str,
         else:
             number = next((int(part) for part in name.split(".") if part.isdigit()), -1)
             depth_from_top = layers - 1 - number if number >= 0 else layers if "embed" in name else 0
-            rate = config.learning_rate * config.layer_decay**depth_from_top
+            rate = config.learning_rate * float(config.layer_decay**depth_from_top)
         decay = config.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
@@ -174,14 +186,18 @@ class _Scores:
 
     def __call__(self, evaluated: EvalPrediction) -> dict[str, float]:
         logits: npt.NDArray[np.float32] = np.asarray(evaluated.predictions, dtype=np.float32)
-        scores = calibrated(self.taxonomy, logits, {task.name: {ALL_LANGUAGES: 1.0} for task in self.taxonomy}, list(self.languages))
+        scores = calibrated(
+            self.taxonomy, logits, {task.name: {ALL_LANGUAGES: 1.0} for task in self.taxonomy}, list(self.languages)
+        )
         thresholds = fit_thresholds(self.taxonomy, scores, self.targets)
         result = {}
         for task in self.taxonomy:
             columns = self.taxonomy.columns(task.name)
             limits = np.array([thresholds.get(task.name, {}).get(name, 0.5) for name in task.names])
             chosen = scores[:, columns] >= limits
-            judged, rows = judge(task, chosen, scores[:, columns], self.targets.positive[:, columns], self.targets.considered[:, columns])
+            judged, rows = judge(
+                task, chosen, scores[:, columns], self.targets.positive[:, columns], self.targets.considered[:, columns]
+            )
             for code in sorted(set(self.languages[rows])):
                 score = macro_f1(judged.take(self.languages[rows] == code))
                 if math.isfinite(score):

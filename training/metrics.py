@@ -36,7 +36,9 @@ class Judged:
         return len(self.given)
 
 
-def judge(task: Task, chosen: BoolArray, scores: FloatArray, positive: FloatArray, considered: FloatArray) -> tuple[Judged, BoolArray]:
+def judge(
+    task: Task, chosen: BoolArray, scores: FloatArray, positive: FloatArray, considered: FloatArray
+) -> tuple[Judged, BoolArray]:
     """Set answers beside the truth. Returns the judged rows, and which of the messages they are (messages,).
 
     chosen: (messages, labels) as the classifier decided. Single tasks: rows whose label is open (several are possible) are left
@@ -104,8 +106,9 @@ def jaccard(judged: Judged) -> float:
 def confidence(judged: Judged) -> tuple[npt.NDArray[np.float64], BoolArray]:
     """Probabilities and whether they came true: of the answer (single), of every known label decision (multi)."""
     if judged.task.single:
-        return judged.scores.max(1).astype(np.float64), (judged.given & judged.right).any(1)
-    return judged.scores[judged.considered].astype(np.float64), judged.right[judged.considered]
+        return judged.scores.max(1).astype(np.float64), np.asarray((judged.given & judged.right).any(1))
+    came_true: BoolArray = np.asarray(judged.right[judged.considered])
+    return judged.scores[judged.considered].astype(np.float64), came_true
 
 
 def calibration_error(probability: npt.NDArray[np.float64], came_true: BoolArray, bins: int = CALIBRATION_BINS) -> float:
@@ -115,6 +118,14 @@ def calibration_error(probability: npt.NDArray[np.float64], came_true: BoolArray
     """
     if not len(probability):
         return float("nan")
-    order = np.argsort(probability, kind="stable")
-    parts = np.array_split(order, min(bins, len(order)))
-    return float(sum(abs(probability[part].mean() - came_true[part].mean()) * len(part) for part in parts) / len(order))
+    parts = equal_mass_bins(probability, bins)
+    return float(sum(abs(probability[part].mean() - came_true[part].mean()) * len(part) for part in parts) / len(probability))
+
+
+def equal_mass_bins(probability: npt.NDArray[np.float64], bins: int = CALIBRATION_BINS) -> list[npt.NDArray[np.int64]]:
+    """Positions by bin, as equal in number as ties allow: equal probabilities are never parted."""
+    ordered = np.sort(probability)
+    edges = np.unique(ordered[np.arange(1, bins) * len(ordered) // bins])
+    which = np.searchsorted(edges, probability, side="right")
+    parts = [np.flatnonzero(which == number) for number in range(len(edges) + 1)]
+    return [part for part in parts if len(part)]

@@ -14,12 +14,14 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging
 
 from data.errors import ConfigError, ModelFolderError
 from data.taxonomy import Taxonomy
 from serving.model_folder import MANIFEST, TOKENIZER, WEIGHTS, ModelFolder
 
 FloatArray = npt.NDArray[np.float32]
+_transformers_logging: Any = logging  # its functions carry no types
 HEAD_PREFIX = "head."
 CLOSED = -1e4
 """Logit of a label that a row cannot have had; finite, so that a row that knows nothing gives 0 and not NaN."""
@@ -29,7 +31,8 @@ CLOSED = -1e4
 class Base:
     """What a training run starts from."""
 
-    encoder: nn.Module
+    encoder: Any
+    """A transformers encoder; its configuration has no type that all kinds share."""
     tokenizer: Tokenizer
     pad_id: int
     origin: dict[str, Any]
@@ -41,9 +44,9 @@ class Base:
 class Network(nn.Module):
     """Encoder, pooling and the joint head; a task is a slice of the logits."""
 
-    def __init__(self, encoder: nn.Module, taxonomy: Taxonomy, pooling: str = "mean", dropout: float = 0.1) -> None:
+    def __init__(self, encoder: Any, taxonomy: Taxonomy, pooling: str = "mean", dropout: float = 0.1) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder: Any = encoder
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.config.hidden_size, taxonomy.size)
@@ -118,6 +121,8 @@ def load_base(name: str, layers: int = 0) -> Base:
         if folder.is_absolute() or name.startswith((".", "~")) or len(folder.parts) > 2:
             raise ConfigError(f"base {name}: no such folder. Make one (feedback base recover -o FOLDER) or name a hub id.")
         origin["kind"] = "hub"
+    _transformers_logging.set_verbosity_error()  # it reports weights (a pooler, a language-model head) that we do not want
+    _transformers_logging.disable_progress_bar()
     try:
         encoder = AutoModel.from_pretrained(name, dtype=torch.float32, attn_implementation="sdpa")
     except ValueError:  # an architecture without fused attention
@@ -219,5 +224,3 @@ def _cannot_load(name: str, error: Exception) -> ConfigError:
         f"base {name} cannot be loaded: {first}\n"
         "Name a folder with config.json, model.safetensors and tokenizer.json, or a hub id that can be reached from here."
     )
-
-

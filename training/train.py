@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from data.language import identify
 
 from data.errors import ConfigError, DataError, ModelFolderError
-from data.language import identify
 from data.rows import Row, read_rows
 from data.split import assign_splits
 from data.taxonomy import DEFAULT_TAXONOMY, Taxonomy
@@ -49,8 +49,8 @@ def train(config: TrainingConfig, resume: bool = False) -> ModelFolder | None:
     refuse_existing(output)
     taxonomy = Taxonomy.read(config.taxonomy or DEFAULT_TAXONOMY)
     parts = read_parts(config, taxonomy)
-    _claim_checkpoints(config, resume)
     base = load_base(config.base, config.layers)
+    _claim_checkpoints(config, resume)
     network, history = fit(base, taxonomy, parts["train"], parts["validation"], config, resume)
     if int(os.environ.get("RANK", "0")) > 0:
         return None
@@ -96,7 +96,7 @@ def sample_evenly(rows: Sequence[Row], count: int) -> list[Row]:
 
 
 def measure_agreement(network: Any, classifier: FeedbackClassifier, texts: Sequence[str]) -> dict[str, float]:
-    """By task, the share of answers in which the exported graph and torch agree: of texts (single) or of label decisions (multi)."""
+    """By task, the share of answers in which exported graph and torch agree: of texts (single) or label decisions (multi)."""
     import torch
 
     tokenizer = classifier.tokenizer
@@ -172,7 +172,9 @@ def _export(
                 "parameters": sum(parameter.numel() for parameter in network.parameters()),
                 "demonstration": config.demonstration,
             },
-            "decisions": decisions_of(taxonomy, {task.name: dict.fromkeys(task.names, 0.5) for task in taxonomy if not task.single}),
+            "decisions": decisions_of(
+                taxonomy, {task.name: dict.fromkeys(task.names, 0.5) for task in taxonomy if not task.single}
+            ),
         }
 
     return ModelFolder.create(path, fill)
@@ -188,7 +190,9 @@ def _calibrate(
     classifier = FeedbackClassifier.load(draft)
     readable = [row for row in validation if len(row.text) <= config.max_characters and normalise(row.text).strip()]
     texts = [normalise(row.text) for row in readable]
-    agreement = measure_agreement(network, classifier, texts[:AGREEMENT_TEXTS] or [task.labels[0].about or "?" for task in taxonomy])
+    agreement = measure_agreement(
+        network, classifier, texts[:AGREEMENT_TEXTS] or [task.labels[0].about or "?" for task in taxonomy]
+    )
     logger.info("Agreement of the exported graph with torch: %s", agreement)
     if worst := [f"{task} {share:.4f}" for task, share in agreement.items() if share < config.min_agreement]:
         raise ModelFolderError(
@@ -225,7 +229,9 @@ def _evaluate(
     metrics: dict[str, Any] = {"demonstration": config.demonstration, "training": calibrated_folder.manifest["training"]}
     if parts["test"]:
         baseline = Baseline(taxonomy, config.seed).fit(parts["train"], parts["validation"])
-        metrics["test"] = evaluate(taxonomy, parts["test"], answer(classifier, parts["test"]), baseline.answer(parts["test"]), config.seed)
+        metrics["test"] = evaluate(
+            taxonomy, parts["test"], answer(classifier, parts["test"]), baseline.answer(parts["test"]), config.seed
+        )
     classifier.close()
 
     def fill(aside: Path) -> Mapping[str, Any]:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.errors import ConfigError
+from data.errors import ConfigError, DataError
+from data.tables import Record, names_of, open_table
+from data.text import normalise
 from training.alphabet import SCRIPTS, alphabet, script
 from training.aside import refuse_existing, written_aside
-from training.base import Base, quiet, word_rows
-from training.segmentation import PieceUse, piece_use
+from training.base import Checkpoint, quiet, word_rows
+from training.segmentation import PieceUse, Segmentation, compare_segmentation, piece_use
 from training.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 MAX_PARAMETERS = 35_000_000
 OWN_SAMPLES = ("Hello, 123!", "你好，很好。", "سلام، خوب است.")
+TEXT_COLUMN, LANGUAGE_COLUMN = "text", "language"
+TEXTS_A_LANGUAGE = 2_000
+"""How many texts of a language are compared for the report."""
 CHECKED_TEXTS = 8
 """Texts whose vectors are compared before a trimmed base is accepted."""
 
@@ -51,6 +56,23 @@ class TrimReport:
     texts: int
     unchanged: float
     """Share of these texts, 0 to 1, whose pieces all stayed: their segmentation and vectors are the same. 1 without texts."""
+    by_language: Mapping[str, Segmentation] = field(default_factory=dict)
+    """The first texts of each language before and after, if the languages are known."""
+
+    def to_text(self) -> str:
+        """The report as lines for people."""
+        lines = [
+            f"{self.vocabulary_before:,} pieces became {self.vocabulary_after:,} ({self.always:,} always kept, "
+            f"{self.counted:,} by count, {self.filled:,} by score)",
+            f"{self.parameters_before / 1e6:.1f} M parameters became {self.parameters_after / 1e6:.1f} M",
+            f"{self.unchanged:.1%} of {self.texts:,} texts keep their pieces, and so exactly their vectors",
+        ]
+        for language, found in self.by_language.items():
+            lines.append(
+                f"  {language}: {found.unchanged:.1%} of {found.texts:,} texts; pieces a text {found.pieces_before:.2f} and "
+                f"{found.pieces_after:.2f}, unknown {found.unknown_before:.3%} and {found.unknown_after:.3%}"
+            )
+        return "\n".join([*lines, f"written to {self.output}"])
 
 
 def trim(
@@ -73,7 +95,7 @@ def trim(
     """
     output = Path(output)
     refuse_existing(output)
-    loaded = Base.load(base)
+    loaded = Checkpoint.load(base)
     model, plain = loaded.model, loaded.plain_tokenizer()
     vocabulary = Vocabulary.of(plain.to_str(), str(base))
     size = len(vocabulary.pieces)
@@ -120,6 +142,36 @@ def trim(
     )
 
 
+def trim_to_files(
+    base: Path | str, output: Path, files: Sequence[Path | str], *, max_parameters: int = MAX_PARAMETERS
+) -> TrimReport:
+    """`trim` with the mended texts of files (CSV, JSON Lines, Parquet; column `text`, and `language` if there is one).
+
+    Raises ConfigError as `trim` does, DataError for a file that cannot be read or has no column `text`.
+    """
+    tables = [open_table(file) for file in files]
+    for table in tables:
+        if TEXT_COLUMN not in table.columns:
+            raise DataError(f"{table.path}: no column '{TEXT_COLUMN}'. It has {names_of(table.columns)}. Rename one.")
+    first: dict[str, list[str]] = {}
+
+    def texts() -> Iterator[str]:
+        for record in (record for table in tables for record in table.records()):
+            text = record.values.get(TEXT_COLUMN) if isinstance(record, Record) else None
+            if not isinstance(text, str) or not text.strip() or not isinstance(record, Record):
+                continue
+            mended = normalise(text)
+            language = record.values.get(LANGUAGE_COLUMN)
+            known = first.setdefault(language, []) if isinstance(language, str) and language else None
+            if known is not None and len(known) < TEXTS_A_LANGUAGE:
+                known.append(mended)
+            yield mended
+
+    report = trim(base, output, texts(), max_parameters=max_parameters)
+    before, after = (Checkpoint.load(name).plain_tokenizer() for name in (base, report.output))
+    return replace(report, by_language={name: compare_segmentation(before, after, first[name]) for name in sorted(first)})
+
+
 def _known_characters(vocabulary: Vocabulary, plain: Tokenizer) -> set[int]:
     """What the tokenizer makes of every character of the alphabet, and that character's own pieces with and without the mark."""
     characters = sorted(alphabet())
@@ -138,7 +190,7 @@ def _ids_of(config: PretrainedConfig, size: int) -> set[int]:
 
 
 def _words_by_score(vocabulary: Vocabulary) -> Iterator[int]:
-    """Pieces wholly in one of our scripts, the best score first, the scripts in turn: no script crowds out another."""
+    """Pieces wholly in one of our scripts, by their rank of score in that script: no script crowds out another."""
     ranked: dict[str, list[int]] = {name: [] for name in SCRIPTS}
     for index in sorted(range(len(vocabulary.pieces)), key=lambda index: (-vocabulary.scores[index], index)):
         name = script(vocabulary.bare(index))
@@ -154,7 +206,7 @@ def _samples(use: PieceUse, plain: Tokenizer, kept: AbstractSet[int]) -> list[st
     return [text for text, encoding in zip(candidates, encodings, strict=True) if kept >= set(encoding.ids)][:CHECKED_TEXTS]
 
 
-def _write(base: Base, vocabulary: Vocabulary, order: Sequence[int], folder: Path) -> None:
+def _write(base: Checkpoint, vocabulary: Vocabulary, order: Sequence[int], folder: Path) -> None:
     """Write the checkpoint with the pieces `order` alone. The loaded model is changed."""
     import torch
 
@@ -187,7 +239,7 @@ def _check(folder: Path, texts: Sequence[str], wanted: Sequence[torch.Tensor], n
     """Load what was written, and compare its vectors with the base's, bit by bit."""
     import torch
 
-    trimmed = Base.load(folder)
+    trimmed = Checkpoint.load(folder)
     if not all(torch.equal(states, trimmed.states(text)) for text, states in zip(texts, wanted, strict=True)):
         raise ConfigError(f"{name}: gives other vectors once trimmed: it ties a meaning to a piece's number. Use it untrimmed.")
 

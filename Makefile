@@ -1,0 +1,36 @@
+# make quickstart   set-up and the main job on real text
+# make test         set-up and every test, as CI runs it
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help environment quickstart test check format serve lock
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+environment:
+	@$(PYTHON) bootstrap.py
+
+quickstart: environment
+	@$(BIN)/feedback quickstart
+
+test: environment
+	$(BIN)/python -m pytest -q
+
+# make check        format, lint, types: as pre-commit does it
+check: environment
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: environment
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# make serve        answer over HTTP with the model of the quickstart
+serve: environment
+	$(BIN)/feedback serve --model runs/quickstart
+
+# make lock         write the versions that are installed here to requirements.lock
+lock:
+	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock

@@ -1,0 +1,71 @@
+import pytest
+
+from data.errors import ConfigError
+from training.config import TrainingConfig
+
+
+def write(tmp_path, text):
+    path = tmp_path / "run.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_file_and_changes_from_the_command_line_become_one_configuration(tmp_path):
+    path = write(tmp_path, 'rows = ["a.jsonl"]\noutput = "runs/a"\nepochs = 2\n')
+    config = TrainingConfig.read(path, ["learning_rate=5e-5", "rows=b.csv", "onnx_format=float32"], base="some/base")
+    assert (config.rows, config.epochs, config.learning_rate) == (("b.csv",), 2.0, 5e-5)
+    assert (config.onnx_format, config.base) == ("float32", "some/base")
+
+
+def test_a_configuration_survives_being_saved(tmp_path):
+    config = TrainingConfig(rows=("a.jsonl",), output="runs/a", report_to=("tensorboard",))
+    assert TrainingConfig.from_dict(config.to_dict()) == config
+
+
+def test_a_typo_is_refused_with_the_nearest_key(tmp_path):
+    path = write(tmp_path, 'rows = ["a.jsonl"]\noutput = "runs/a"\nlearning_rat = 1e-4\n')
+    with pytest.raises(ConfigError, match=r"run\.toml:\n  unknown key 'learning_rat' \(nearest: 'learning_rate'\)"):
+        TrainingConfig.read(path)
+
+
+def test_all_faults_are_told_at_once():
+    with pytest.raises(ConfigError) as caught:
+        TrainingConfig(rows=(), output="", dropout=1.5, pooling="max", window_length=64, window_stride=60, patience=9)
+    message = str(caught.value)
+    for fault in ("rows is empty", "output is empty", "dropout is 1.5", "pooling is 'max'", "window_stride is 60", "patience 9"):
+        assert fault in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("epochs", "three", "type float"),
+        ("batch_size", 3.5, "type int"),
+        ("demonstration", 1, "type bool"),
+        ("rows", [1], "list of texts"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(key, value, said):
+    with pytest.raises(ConfigError, match=f"{key} is .*{said}"):
+        TrainingConfig.from_dict({"rows": ["a"], "output": "b", key: value})
+
+
+def test_a_missing_file_and_a_broken_file_are_told_apart(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: no such file"):
+        TrainingConfig.read(tmp_path / "nowhere.toml")
+    with pytest.raises(ConfigError, match="not a TOML file"):
+        TrainingConfig.read(write(tmp_path, "rows = ["))
+
+
+def test_needed_keys_are_named():
+    with pytest.raises(ConfigError, match="'rows' is needed\n  'output' is needed"):
+        TrainingConfig.from_dict({})
+
+
+def test_the_configurations_in_the_repository_are_valid():
+    from pathlib import Path
+
+    found = sorted(Path("training").glob("*.toml"))
+    assert found
+    for path in found:
+        assert TrainingConfig.read(path).rows

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+
+from data.errors import DataError
+from data.rows import Row
+from data.taxonomy import Taxonomy
+from training.baseline import Baseline
+from training.compare import compare
+from training.evaluation import Answers, answer, evaluate, is_latin_persian, is_short, is_traditional
+from training.report import summary, write_report
+
+TAXONOMY = Taxonomy.read()
+
+
+def labelled(count=60):
+    made = []
+    for number in range(count):
+        good = number % 2 == 0
+        language, word = (
+            ("zh", "很好" if good else "太差"),
+            ("en", "great" if good else "awful"),
+            ("fa", "عالی" if good else "افتضاح"),
+        )[number % 3]
+        labels = {
+            "sentiment": ("positive" if good else "negative",),
+            "category": ("general",) if good else ("price", "payment"),
+        }
+        made.append(Row(f"{word} {number}", labels, language=language, source="made", id=str(number)))
+    return made
+
+
+def answers_for(rows, wrong=()):
+    """Answers that are right but for the numbered rows."""
+    chosen = np.zeros((len(rows), TAXONOMY.size), bool)
+    for number, row in enumerate(rows):
+        for task, labels in row.labels.items():
+            start = TAXONOMY.columns(task).start
+            given = labels if number not in wrong else (TAXONOMY[task].names[1],)
+            for label in given:
+                chosen[number, start + TAXONOMY[task].index(label)] = True
+    scores = np.where(chosen, 0.9, 0.05).astype(np.float32)
+    ones = np.ones(len(rows), bool)
+    return Answers(chosen, scores, np.zeros((len(rows), 3), bool), ones, tuple(row.language for row in rows))
+
+
+def test_figures_stand_by_task_language_and_slice_and_skip_unknown_tasks():
+    rows = labelled()
+    result = evaluate(TAXONOMY, rows, answers_for(rows))
+    assert set(result["tasks"]) == {"sentiment", "category"}
+    assert set(result["tasks"]["sentiment"]) == {"all", "zh", "en", "fa"}
+    assert result["tasks"]["sentiment"]["zh"]["macro_f1"] == 1.0
+    assert result["slices"]["source made"]["category"]["rows"] == 60
+    assert result["tasks"]["sentiment"]["all"]["confusion"][2] == [0, 0, 30]
+
+
+def test_wrong_answers_lower_the_figure_and_widen_the_interval():
+    rows = labelled()
+    cell = evaluate(TAXONOMY, rows, answers_for(rows, wrong=range(0, 20)))["tasks"]["sentiment"]["all"]
+    low, high = cell["macro_f1_interval"]
+    assert low < cell["macro_f1"] < high < 1.0
+    assert cell["accuracy"] == pytest.approx(40 / 60, abs=1e-4)
+
+
+def test_the_model_is_evaluated_through_the_classifier_that_serves_it(classifier):
+    rows = [*labelled(9), Row(" ", {"sentiment": ("neutral",)}, language="en")]
+    answers = answer(classifier, rows)
+    assert answers.answered.tolist() == [True] * 9 + [False]
+    predicted = classifier.predict([rows[0].text])[0]
+    columns = classifier.taxonomy.columns("tone")
+    assert answers.scores[0, columns].tolist() == pytest.approx(list(predicted.answers["tone"].scores.values()))
+    result = evaluate(classifier.taxonomy, rows, answers)
+    assert (result["rows"], result["refused"]) == (10, 1)
+
+
+def test_the_baseline_learns_words_that_decide():
+    rows = labelled(120)
+    baseline = Baseline(TAXONOMY).fit(rows[:90], rows[90:105])
+    result = evaluate(TAXONOMY, rows[105:], baseline.answer(rows[105:]))
+    assert result["tasks"]["sentiment"]["all"]["accuracy"] > 0.9
+
+
+def test_the_baseline_stands_beside_and_a_loss_to_it_is_said():
+    rows = labelled()
+    result = evaluate(TAXONOMY, rows, answers_for(rows, wrong=range(0, 30)), baseline=answers_for(rows))
+    text = summary({"test": result, "demonstration": True, "training": {"rows": {"train": 42}}})
+    assert "below the baseline" in text
+    assert "demonstration only (trained on 42 rows)" in text
+    assert result["baseline_mean_macro_f1"] == 1.0
+
+
+def test_the_page_holds_figures_and_pictures_and_nothing_from_outside(tmp_path):
+    rows = labelled()
+    metrics = {"test": evaluate(TAXONOMY, rows, answers_for(rows)), "demonstration": False}
+    path = tmp_path / "report.html"
+    write_report(path, {"label_order": {task.name: list(task.names) for task in TAXONOMY}, "model_version": "1+a"}, metrics)
+    page = path.read_text("utf-8")
+    assert page.count("data:image/png;base64,") == 12  # sentiment: two pictures in four cells, category: one
+    assert "http" not in page
+    assert 'src="data:' in page
+
+
+def test_rows_that_know_nothing_cannot_be_evaluated():
+    rows = [Row("hello", language="en")]
+    with pytest.raises(DataError, match="none of the 1 rows knows a label of sentiment, tone, category"):
+        evaluate(TAXONOMY, rows, answers_for(rows))
+    with pytest.raises(DataError, match="no rows"):
+        evaluate(TAXONOMY, [], answers_for([]))
+
+
+def test_a_comparison_says_which_is_better_and_lists_what_changed():
+    rows = labelled()
+    result = compare(TAXONOMY, rows, answers_for(rows, wrong=range(0, 30)), answers_for(rows, wrong=[3]), ("1+a", "1+b"))
+    cell = next(cell for cell in result.differences if (cell.task, cell.language) == ("sentiment", "all"))
+    assert cell.verdict == "B is better"
+    assert cell.low > 0
+    changed = {(change.id, change.task) for change in result.changes}
+    assert ("0", "sentiment") in changed
+    assert ("3", "sentiment") not in changed
+    assert "B is better" in result.to_text()
+    assert result.to_dict()["differences"][0]["verdict"]
+
+
+def test_equal_models_have_no_clear_difference():
+    rows = labelled()
+    result = compare(TAXONOMY, rows, answers_for(rows, wrong=[1]), answers_for(rows, wrong=[1]), ("1+a", "1+b"))
+    assert {cell.verdict for cell in result.differences} == {"no clear difference"}
+    assert not result.changes
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "short", "traditional", "latin"),
+    [
+        ("快递很慢", "zh", True, False, False),
+        ("客服態度真的很差，等了兩個鐘頭", "zh", False, True, False),
+        ("not good", "en", True, False, False),
+        ("salam chera baste man nareside hanooz", "fa", False, False, True),
+        ("بسته من هنوز نرسیده است", "fa", False, False, False),
+    ],
+)
+def test_slices_are_told_apart(text, language, short, traditional, latin):
+    row = Row(text, language=language)
+    assert (is_short(row), is_traditional(text), is_latin_persian(row)) == (short, traditional, latin)

