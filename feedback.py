@@ -70,6 +70,9 @@ def _label(options: argparse.Namespace) -> int:
         text_column=options.text_column,
         id_column=options.id_column,
         encoding=options.encoding,
+        delimiter=options.delimiter,
+        prefix=options.prefix,
+        overwrite=options.overwrite,
         scores=options.scores,
         progress=_progress if sys.stderr.isatty() or options.verbose else None,
     )
@@ -143,7 +146,8 @@ def _data_check(options: argparse.Namespace) -> int:
     from data.checks import check
     from data.taxonomy import Taxonomy
 
-    report = check(options.files, Taxonomy.read(options.taxonomy) if options.taxonomy else Taxonomy.read())
+    taxonomy = Taxonomy.read(options.taxonomy) if options.taxonomy else Taxonomy.read()
+    report = check(options.files, taxonomy, encoding=options.encoding)
     print(json.dumps(report.to_dict(), ensure_ascii=False, indent=1) if options.json else report.to_text())
     return FAILED if report.errors else CLEAN
 
@@ -216,6 +220,9 @@ def _parser() -> argparse.ArgumentParser:
     label.add_argument("--text-column", help="found by its name if not given")
     label.add_argument("--id-column")
     label.add_argument("--encoding", help="of a text file; found out if not given")
+    label.add_argument("--delimiter", help="between the fields of a CSV file; found out if not given")
+    label.add_argument("--prefix", default="", help="put before the names of the new columns")
+    label.add_argument("--overwrite", action="store_true", help="replace an output that exists already")
     label.add_argument("--scores", action="store_true", help="add the probability of every label")
     _model_option(label)
 
@@ -265,6 +272,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("files", nargs="+", metavar="FILE")
     check.add_argument("--json", action="store_true")
     check.add_argument("--taxonomy")
+    check.add_argument("--encoding", help="of text files; found out if not given")
     imported = _verb(data, "import", _data_import, "turn a public data set into rows")
     imported.add_argument("name", metavar="NAME", help="one of `feedback data sources`")
     imported.add_argument("--from", dest="origin", required=True, metavar="PATH_OR_HUB_ID")

@@ -33,7 +33,7 @@ MIN_WORDS_MIXED = 3
 """... and so many words: more than a brand or an expression."""
 HAN_PER_WORD = 1.7
 
-_NOT_LANGUAGE = re.compile(r"https?://\S+|www\.\S+|\S+@\S+\.\w+|@\w+|(?<![A-Za-z0-9])[A-Za-z]*[0-9][A-Za-z0-9]*")
+_NOT_LANGUAGE = re.compile(r"https?://\S+|www\.\S+|[\w.+-]{1,64}@[\w.-]{1,99}|@\w+|(?<![A-Za-z0-9])[A-Za-z]*[0-9][A-Za-z0-9]*")
 _SCRIPTS = {
     "han": re.compile(f"[{HAN_LETTER}\u3105-\u312f]"),
     "kana": re.compile(f"[{KANA_LETTER}]"),
@@ -110,7 +110,7 @@ def identify(text: str) -> Language:
     if script == "latin":
         code, probability = _latin(text)
         # Product names outweigh few words, but are no language.
-        if code not in SUPPORTED and max(weights["east"], weights["arabic"]) > 0.2 * weights["latin"]:
+        if max(weights["east"], weights["arabic"]) > 0.2 * weights["latin"] and (code not in SUPPORTED or not _known_words(text)):
             return identify(_SCRIPTS["latin"].sub(" ", text))
         return _language(code, probability)
     return _language(*_best(_probabilities(text)))
@@ -167,6 +167,10 @@ def _latin(text: str) -> tuple[str, float]:
     if probability < UNSURE and english > 0.01:
         return "en", max(0.5, english)
     return code, probability
+
+
+def _known_words(text: str) -> bool:
+    return is_latin_persian(text) or any(word.lower() in _ENGLISH_WORDS for word in _LATIN_WORD.findall(text))
 
 
 def _best(found: Mapping[str, float]) -> tuple[str, float]:

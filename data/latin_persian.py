@@ -148,7 +148,7 @@ def evidence(words: list[str]) -> float:
 def _lexicon() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     shared = frozenset(_SHARED.split())
     against = frozenset(_AGAINST.split())
-    persian = frozenset(plain_spelling(word) for word in _PERSIAN.split()) - {plain_spelling(word) for word in shared}
+    persian = frozenset(plain_spelling(word) for word in _PERSIAN.split())
     return persian, shared, against
 
 

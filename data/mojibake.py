@@ -7,8 +7,8 @@ Whether Latin text is broken is for ftfy to say; it knows no other alphabet, so 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from codecs import getincrementaldecoder
+from collections.abc import Iterator
 from functools import cache
 from itertools import takewhile
 

@@ -218,32 +218,40 @@ def _persian(found: str, persian: bool) -> str:
 # Stretched letters
 
 _STRETCHED = re.compile(f"([{HAN_LETTER}])\\1{{3,}}|([^\\W\\d_{HAN_LETTER}])\\2{{2,}}")
-_LATIN_WORD = re.compile(r"[A-Za-z0-9@#._/:-]{1,64}")
+MAX_WORD = 64
+"""Characters; of longer ones only a part is looked at."""
+_LATIN_WORD = re.compile(rf"[A-Za-z0-9@#._/:-]{{1,{2 * MAX_WORD}}}")
 
 
 def _stretched_letters(text: str) -> list[Edit]:
     """Runs of one letter: two stay, of a Chinese character three ("好好好" is a word); codes and links are left alone."""
     edits = []
+    word_end, code = 0, False
     for match in _STRETCHED.finditer(text):
         start, end = match.span()
         letter = text[start]
-        if letter.isascii() and _is_code(text, start):
-            continue
+        if letter.isascii():
+            if start >= word_end:
+                word_end, code = _word_around(text, start)
+            if code:
+                continue
         stay = 3 if match.group(1) else 2
         edits.append((start + stay - 1, end, letter))
     return edits
 
 
-def _is_code(text: str, place: int) -> bool:
-    """Say whether the Latin letters here are no word: AAA, III, XXXL, a link, an order number."""
+def _word_around(text: str, place: int) -> tuple[int, bool]:
+    """Return where the Latin word ends, and whether it is none: AAA, III, XXXL, a link, an order number."""
     start = place
-    while start and place - start < 64 and _LATIN_WORD.match(text[start - 1]):
+    while start and place - start < MAX_WORD and _LATIN_WORD.match(text[start - 1]):
         start -= 1
     word = _LATIN_WORD.match(text, start)
-    token = word.group().rstrip(".:/-_") if word else ""
-    if re.search(r"[0-9@#/_]|[A-Za-z]\.[A-Za-z]", token) or re.fullmatch("X+[LS]", token):
-        return True
-    return token.isupper() and len(token) == 3
+    assert word  # the letter at `place` is one
+    token = word.group().rstrip(".:/-_")
+    code = bool(
+        re.search(r"[0-9@#/_]|[A-Za-z]\.[A-Za-z]", token) or re.fullmatch("X+[LS]", token) or (token.isupper() and len(token) == 3)
+    )
+    return word.end(), code
 
 
 # Pinyin in brackets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,14 @@ def test_every_source_says_where_it_is_from_and_under_which_licence():
         assert source.commit, source.name
         assert source.licence in ("ok", "silent", "nc"), source.name
         assert source.licence_note.endswith("."), source.name
+
+
+def test_the_page_on_sources_lists_every_one_and_its_example_is_right(write, taxonomy):
+    page = (Path(__file__).parents[1] / "docs" / "sources.md").read_text("utf-8")
+    for name in read_sources():
+        assert page.count(f"| `{name}` |") == 2, name
+    example = read_sources(write(page.split("```toml\n")[1].split("```")[0]))
+    assert [source.faults(taxonomy) for source in example.values()] == [[]]
 
 
 def test_a_source_is_read_with_everything_that_the_file_says(write):
