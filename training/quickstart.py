@@ -12,6 +12,7 @@ from pathlib import Path
 from data.errors import ConfigError
 from data.rows import read_rows
 from data.taxonomy import Taxonomy
+from data.text import normalise
 from training.config import TrainingConfig
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def _base(say: Callable[[str], None]) -> Path:
         recover(whole)
     config = TrainingConfig.read(CONFIG)
     taxonomy = Taxonomy.read()
-    trim(whole, trimmed, (row.text for path in config.rows for row in read_rows(path, taxonomy)))
+    trim(whole, trimmed, (normalise(row.text) for path in config.rows for row in read_rows(path, taxonomy)))
     shutil.rmtree(whole)
     return trimmed
 

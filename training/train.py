@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from data.language import identify
 
 from data.errors import ConfigError, DataError, ModelFolderError
+from data.language import identify
 from data.rows import Row, read_rows
 from data.split import assign_splits
 from data.taxonomy import DEFAULT_TAXONOMY, Taxonomy
