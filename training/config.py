@@ -50,6 +50,8 @@ class TrainingConfig:
     """Of AdamW, at the top layer, after warm-up."""
     head_learning_rate: float = 1e-3
     """Of the freshly made head, which starts from nothing."""
+    head_start_rows: int = 4000
+    """Training rows on which a fresh head is fitted before the encoder moves; 0 starts from the labels' frequencies."""
     layer_decay: float = 1.0
     """Each layer's learning rate as a share of the one above it, above 0 to 1."""
     weight_decay: float = 0.01
@@ -164,7 +166,7 @@ class TrainingConfig:
             ("dropout", 0, 1), ("warmup_fraction", 0, 1), ("label_smoothing", 0, 0.9), ("class_balance", 0, 2),
             ("source_balance", 0, 2), ("positive_weight", 0, 2), ("multi_weight", 0, 100), ("min_agreement", 0, 1),
             ("weight_decay", 0, 1), ("layers", 0, 1000), ("max_steps", 0, 10**9), ("patience", 0, 1000), ("threads", 0, 4096),
-            ("rows_per_source", 0, 10**9), ("validation_rows", 0, 10**9), ("test_rows", 0, 10**9), ("window_length", 8, 8192),
+            ("rows_per_source", 0, 10**9), ("head_start_rows", 0, 10**9), ("validation_rows", 0, 10**9), ("test_rows", 0, 10**9), ("window_length", 8, 8192),
             ("batch_size", 1, 65536), ("evaluations", 1, 1000), ("max_characters", 1, 10**7),
         ):  # fmt: skip
             value = getattr(self, key)

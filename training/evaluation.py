@@ -335,4 +335,4 @@ def evaluate_files(
     test = evaluate(classifier.taxonomy, rows, answer(classifier, rows), beside)
     classifier.close()
     training = folder.manifest["training"]
-    return folder, {"demonstration": training["demonstration"], "training": training, "test": test}
+    return folder, {"demonstration": training.get("demonstration", False), "training": training, "test": test}

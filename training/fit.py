@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from training.encoding import (
     positive_weights,
     row_weights,
 )
+from training.head_start import fit_head
 from training.metrics import judge, macro_f1
 from training.model import Base, MultiTaskLoss, Network, start_head
 
@@ -69,8 +71,13 @@ def fit(
     steps = total_steps(len(train), config)
     arguments = _arguments(config, steps, has_validation=bool(validation))
     positive_weight = positive_weights(targets, config.positive_weight)
+    loss = MultiTaskLoss(taxonomy, positive_weight, config.label_smoothing, config.multi_weight)
+    checkpoint = newest_checkpoint(config.checkpoints) if resume else None
+    if config.head_start_rows and not taken and not checkpoint:
+        reached = fit_head(network, loss, train_set, Collate(base.pad_id), config.head_start_rows, config.seed)
+        logger.info("Head fitted on the untouched base, loss %.3f", reached)
     trainer = _MultiTaskTrainer(
-        model=_WithLoss(network, MultiTaskLoss(taxonomy, positive_weight, config.label_smoothing, config.multi_weight)),
+        model=_WithLoss(network, loss),
         args=arguments,
         train_dataset=train_set,
         eval_dataset=validation_set if validation else None,
@@ -79,7 +86,6 @@ def fit(
         callbacks=[EarlyStoppingCallback(config.patience)] if config.patience and validation else [],
     )
     trainer.config = config
-    checkpoint = newest_checkpoint(config.checkpoints) if resume else None
     if checkpoint:
         logger.info("Going on from %s", checkpoint)
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -105,8 +111,9 @@ def fit(
 
 
 def total_steps(rows: int, config: TrainingConfig) -> int:
-    """Optimizer steps of a run on one device."""
-    steps = math.ceil(math.ceil(rows / config.batch_size) * config.epochs)
+    """Optimizer steps of a run; under torchrun every process takes a batch in each."""
+    at_once = config.batch_size * int(os.environ.get("WORLD_SIZE", "1"))
+    steps = math.ceil(math.ceil(rows / at_once) * config.epochs)
     return min(steps, config.max_steps) if config.max_steps else steps
 
 

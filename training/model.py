@@ -55,14 +55,18 @@ class Network(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Logits, (batch, labels), of pieces and mask, each (batch, length)."""
+        logits: Tensor = self.head(self.dropout(self.pooled(input_ids, attention_mask)))
+        return logits
+
+    def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """One vector a text, (batch, hidden)."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (b, t, hidden)
         if self.pooling == "first":
-            pooled = states[:, 0]
+            vector: Tensor = states[:, 0]
         else:
             mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (b, t, 1)
-            pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
-        logits: Tensor = self.head(self.dropout(pooled))
-        return logits
+            vector = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+        return vector
 
 
 class MultiTaskLoss(nn.Module):

@@ -50,9 +50,11 @@ def train(config: TrainingConfig, resume: bool = False) -> ModelFolder | None:
     taxonomy = Taxonomy.read(config.taxonomy or DEFAULT_TAXONOMY)
     parts = read_parts(config, taxonomy)
     base = load_base(config.base, config.layers)
-    _claim_checkpoints(config, resume)
+    first = int(os.environ.get("RANK", "0")) == 0
+    if first:
+        _claim_checkpoints(config, resume)
     network, history = fit(base, taxonomy, parts["train"], parts["validation"], config, resume)
-    if int(os.environ.get("RANK", "0")) > 0:
+    if not first:
         return None
     base.tokenizer.no_truncation()
 
@@ -130,9 +132,8 @@ def _claim_checkpoints(config: TrainingConfig, resume: bool) -> None:
                 + "; ".join(f"{key} was {before.get(key)!r}, is {document.get(key)!r}" for key in changed)
                 + ". Use the same settings, or remove the folder to start anew."
             )
-    if int(os.environ.get("RANK", "0")) == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        copy.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    copy.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
 
 
 def _export(
