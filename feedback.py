@@ -165,6 +165,14 @@ def _data_import(options: argparse.Namespace) -> int:
     return CLEAN
 
 
+def _data_annotate(options: argparse.Namespace) -> int:
+    from data.annotations import annotate
+    from data.taxonomy import Taxonomy
+
+    print(annotate(options.source, options.origin, options.output, Taxonomy.read(), **_sources(options)).to_text())
+    return CLEAN
+
+
 def _data_sources(options: argparse.Namespace) -> int:
     from data.sources import read_sources
 
@@ -294,6 +302,11 @@ def _parser() -> argparse.ArgumentParser:
     imported.add_argument("--tasks", action="append", help="only labels of this task; may be repeated")
     imported.add_argument("--taxonomy")
     imported.add_argument("--sources", metavar="FILE", help="a file of sources of your own, as data/sources.toml")
+    annotated = _verb(data, "annotate", _data_annotate, "join our labels with a public set that you have, as rows with every task")
+    annotated.add_argument("--source", required=True, metavar="NAME")
+    annotated.add_argument("--from", dest="origin", required=True, metavar="PATH_OR_HUB_ID")
+    annotated.add_argument("-o", "--output", required=True)
+    annotated.add_argument("--sources", metavar="FILE")
     known = _verb(data, "sources", _data_sources, "the public data sets that can be imported")
     known.add_argument("--sources", metavar="FILE")
 
