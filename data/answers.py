@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from data.sources import EMPTY_LIST, Meaning, Rule, plain
+from data.mapping import EMPTY_LIST, Meaning, Rule, plain
 from data.taxonomy import Task
 
 

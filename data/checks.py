@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
+from data.check_report import CheckReport, Finding
 from data.errors import DataError
 from data.language import identify
 from data.rows import PLAIN_COLUMNS, SPLITS, Row, RowFault, scan_rows
@@ -35,77 +35,6 @@ MAX_VALUES = 100
 """Languages and sources that are counted one by one: a column of free text must not fill the report."""
 UNKNOWN = "unknown"
 FURTHER = "(further)"
-
-
-@dataclass(frozen=True)
-class Finding:
-    kind: str
-    """Stable, for programs: unreadable, fault, no_rows, empty, too_long, leakage, contradiction; long, duplicate,
-    near_duplicate, language, garbled, column, unlabelled."""
-    message: str
-    rows: int
-    """How many rows it concerns."""
-    places: tuple[str, ...]
-    """`FILE:LINE` of the first MAX_PLACES of them; pairs as `FILE:LINE = FILE:LINE`."""
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    files: tuple[str, ...]
-    rows: int
-    """Those that could be read; rows with a fault are not among them."""
-    errors: tuple[Finding, ...]
-    warnings: tuple[Finding, ...]
-    duplicate_rate: float
-    """Share of the rows whose mended text stood before, 0 to 1."""
-    near_duplicate_rate: float
-    """Share of the rows that are like an earlier one, but not the same, 0 to 1."""
-    splits: Mapping[str, int]
-    sources: Mapping[str, int]
-    languages: Mapping[str, int]
-    labels: Mapping[str, Mapping[str, Mapping[str, int]]]
-    """Rows by task, label and language; the label `unknown` counts rows whose task is unknown."""
-
-    @property
-    def fit(self) -> bool:
-        """No errors: exit code 0."""
-        return not self.errors
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON: the fields by name, and `fit`."""
-        return {"fit": self.fit, **asdict(self)}
-
-    def to_text(self) -> str:
-        """For people: findings, then the counts as tables."""
-        lines = [f"{len(self.files)} file{'s' * (len(self.files) != 1)}, {self.rows} rows"]
-        for title, findings in (("errors", self.errors), ("warnings", self.warnings)):
-            lines += ["", f"{title}: {len(findings) or 'none'}"]
-            for finding in findings:
-                lines.append(f"  {finding.message} ({finding.rows} row{'s' * (finding.rows != 1)})")
-                lines += [f"    {place}" for place in finding.places]
-                if finding.rows > len(finding.places) > 0:
-                    lines.append("    ...")
-        lines += ["", f"duplicates {self.duplicate_rate:.2%}, near duplicates {self.near_duplicate_rate:.2%}"]
-        for title, counts in (("split", self.splits), ("source", self.sources)):
-            lines += ["", *_table([[title, "rows"], *([name, str(count)] for name, count in counts.items())])]
-        for task, by_label in self.labels.items():
-            head = [task, *self.languages, "all"]
-            body = [
-                [label, *(str(counts.get(language, 0)) for language in self.languages), str(sum(counts.values()))]
-                for label, counts in by_label.items()
-            ]
-            lines += ["", *_table([head, *body])]
-        return "\n".join(lines)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width) for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
 
 
 def excerpt(text: str) -> str:
@@ -180,7 +109,7 @@ def check(paths: str | Path | Sequence[str | Path], taxonomy: Taxonomy, *, encod
                     labels[task.name][label][language] += 1
             extras.update(row.extra)
         _check_columns(path, extras, taxonomy, warnings)
-    if not entries:
+    if not entries and not errors.kinds["no_rows"]:
         errors.add("no_rows", "No row could be read.", None, rows=0)
     for task in taxonomy:
         if entries and sum(labels[task.name][UNKNOWN].values()) == len(entries):
@@ -209,15 +138,20 @@ def _value(value: str | None, counted: Counter[str]) -> str:
 
 
 def _rows(path: Path, taxonomy: Taxonomy, encoding: str | None, errors: _Findings) -> Iterator[Row]:
-    """The rows of a file; its faults go to `errors`."""
+    """The rows of a file; its faults, or that it has no rows, go to `errors`."""
+    empty = True
     try:
         for item in scan_rows(path, taxonomy, encoding=encoding):
+            empty = False
             if isinstance(item, RowFault):
                 errors.add("fault", item.reason, f"{path}:{item.line}")
             else:
                 yield item
     except DataError as error:
         errors.add("unreadable", str(error), None, rows=0)
+    else:
+        if empty:
+            errors.add("no_rows", f"{path}: no rows, only the names of columns. Fill it, or leave it out.", None, rows=0)
 
 
 def _check_text(row: Row, mended: str, named: Sequence[str], place: str, errors: _Findings, warnings: _Findings) -> None:

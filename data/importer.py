@@ -9,8 +9,6 @@ Every row of the set is either written or counted under the reason for which it 
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +18,13 @@ from typing import Any
 from data.alterations import alter
 from data.answers import Answer, agreed, merged, united, values
 from data.errors import DataError
+from data.import_report import ImportReport
+from data.mapping import Rule, plain
 from data.origins import Files, Hub, is_hub_id
 from data.rows import Row, write_rows
-from data.sources import DEFAULT_SOURCES, Rule, Source, find_source, plain, read_sources
+from data.sources import DEFAULT_SOURCES, Source, find_source, read_sources
 from data.taxonomy import Task, Taxonomy
+from data.text_keys import spelling_key, text_key
 
 IMPORTER_VERSION = 1
 """Goes up whenever the same set would give other texts, ids or labels."""
@@ -36,45 +37,6 @@ REPEATED = "the same text again"
 CONTRADICTORY = "the same text with contradictory labels"
 LEAKED = "its text is in the set's own test split"
 AVOIDED = "its text belongs to another source"
-
-_PERSIAN_LETTERS = str.maketrans("\u064a\u0649\u0643\u0629", "\u06cc\u06cc\u06a9\u0647")
-_STRETCHED = re.compile(r"(.)\1{2,}", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    source: Source
-    origin: str
-    read: int
-    written: int
-    dropped: Mapping[str, int]
-    """Rows by the reason for which they were left out; `read` is these and `written` together."""
-    splits: Mapping[str, int]
-    """Written rows by split; "" are those whose split is decided later."""
-    labels: Mapping[str, Mapping[str, int]]
-    """By task and label: written rows that have it."""
-    excluded: Mapping[str, Mapping[str, int]]
-    """By task and label: written rows known not to have it, and without a label of that task."""
-    weak: int
-    """Written rows with a weak label."""
-    not_found: tuple[str, ...] = ()
-    """Splits of the set that were not at hand; rows were not compared with those that test."""
-    output: str = ""
-
-    def to_text(self) -> str:
-        """For people: what was read, written and dropped, and the counts of labels."""
-        lines = [f"{self.source.name} ({self.source.language}, licence {self.source.licence}): {self.source.licence_note}"]
-        lines.append(f"read {self.read:,} rows, wrote {self.written:,}" + (f" to {self.output}" if self.output else ""))
-        lines += [f"  dropped {count:,}: {reason}" for reason, count in self.dropped.items()]
-        lines += [f"  split {name or 'decided later by the hash of the text'}: {n:,}" for name, n in self.splits.items()]
-        for title, tasks in (("", self.labels), (" not", self.excluded)):
-            for task, counts in tasks.items():
-                lines.append(f"  {task}{title}: " + ", ".join(f"{label} {count:,}" for label, count in counts.items()))
-        if self.weak:
-            lines.append(f"  weak labels: {self.weak:,} rows")
-        if self.not_found:
-            lines.append(f"  not at hand, so not compared with: {', '.join(self.not_found)}")
-        return "\n".join(lines)
 
 
 @dataclass
@@ -129,22 +91,6 @@ def import_to_file(
 def row_id(source: str, text: str) -> str:
     """Name a row by its source and the SHA-256 of its text as the set has it, before any alteration."""
     return f"{source}-{hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]}"
-
-
-def spelling_key(text: str) -> str:
-    """What two texts share that differ in case, width, white space, half-spaces, Arabic letters or stretching only.
-
-    Own rules, not those of the text normaliser: which rows an import merges or drops must not change with its version.
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_PERSIAN_LETTERS)
-    visible = "".join(sign for sign in folded if unicodedata.category(sign) != "Cf")
-    return " ".join(_STRETCHED.sub(r"\1\1", visible).split())
-
-
-def text_key(text: str) -> str:
-    """What two texts share that differ in punctuation, too: the letters and digits, or all signs if there are none."""
-    key = spelling_key(text)
-    return "".join(sign for sign in key if sign.isalnum()) or key
 
 
 def _import(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DataError
-from data.tables import BadRecord, Record, Table, TableWriter, format_of, names_of, nearest_column, open_table
+from data.table_writer import TableWriter
+from data.tables import BadRecord, Record, Table, format_of, names_of, nearest_column, open_table
 from data.taxonomy import Task, Taxonomy
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import DataError
-from data.tables import BadRecord, Record, Table, TableWriter, format_of, open_table
+from data.table_writer import TableWriter
+from data.tables import BadRecord, Record, Table, format_of, open_table
 from serving.classifier import FeedbackClassifier
 from serving.columns import LabelledColumns, find_text_column, joined
 from serving.model_folder import ModelFolder
@@ -69,8 +70,9 @@ class LabelReport:
     def to_text(self) -> str:
         """A few lines for people."""
         languages = ", ".join(f"{code} {count:,}" for code, count in self.languages.items())
+        counts = f"{self.labelled:,} of {self.rows:,} rows in {self.seconds:.1f} s ({self.rate:,.0f} a second)"
         lines = [
-            f"labelled  {self.labelled:,} of {self.rows:,} rows in {self.seconds:.1f} s ({self.rate:,.0f} a second)",
+            f"labelled  {counts if self.rows else 'no rows: the input has names of columns and nothing under them'}",
             f"messages  column '{self.text_column}'" + (f"; {languages}" if languages else ""),
             f"model     {self.model}",
             f"output    {self.output}",

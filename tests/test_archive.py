@@ -117,6 +117,28 @@ def test_a_file_from_excel_in_a_chinese_encoding_is_read(tmp_path: Path, classif
     assert [row["评价"] for row in read_csv(tmp_path / "out.csv")] == texts
 
 
+@pytest.mark.parametrize("output", ["out.csv", "out.jsonl", "out.parquet"])
+@pytest.mark.parametrize("source", ["in.csv", "in.parquet"])
+def test_columns_without_rows_give_columns_without_rows(
+    tmp_path: Path, classifier: FeedbackClassifier, source: str, output: str
+) -> None:
+    if source == "in.csv":
+        write_csv(tmp_path / source, [["id", "text"]])
+    else:
+        parquet.write_table(pyarrow.table({"id": pyarrow.array([], pyarrow.int8()), "text": pyarrow.nulls(0)}), tmp_path / source)
+    report = label(tmp_path / source, tmp_path / output, classifier)
+    assert (report.rows, report.rejects) == (0, None)
+    assert "labelled  no rows" in report.to_text()
+    assert json.loads(report.manifest.read_text("utf-8"))["rows"] == {"read": 0, "labelled": 0, "rejected": {}}
+    if output == "out.csv":
+        assert (tmp_path / output).read_text("utf-8").split("\n") == [",".join(["id", "text", *ADDED]), ""]
+    elif output == "out.parquet":
+        table = parquet.read_table(tmp_path / output)
+        assert (table.column_names, table.num_rows) == (["id", "text", *ADDED], 0)
+    else:
+        assert (tmp_path / output).read_bytes() == b""
+
+
 # Rejects ----------------------------------------------------------------------------------------------------------------
 
 
@@ -280,7 +302,11 @@ def test_an_input_that_changes_meanwhile_is_noticed(archive: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("in.csv", b"", "the file is empty"),
+        ("in.csv", b"", "the file is empty, it has no rows"),
+        ("in.jsonl", b"\n\n", "the file is empty, it has no rows"),
+        ("in.jsonl", b"{}\n", "no rows: the objects at its beginning have no keys"),
+        ("in.csv", "text\n快递太慢了\n".encode("utf-16-le"), r"UTF-16 without .* Name the encoding \(--encoding utf-16-le\)"),
+        ("in.jsonl", '{"text": "عالی بود"}\n'.encode("utf-16-be"), r"UTF-16 without .* \(--encoding utf-16-be\)"),
         ("in.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "a PNG picture"),
         ("in.txt", b"great", "unknown kind of file"),
     ],

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from data.checks import EXCERPT_CHARACTERS, MAX_FINDINGS_OF_A_KIND, MAX_PLACES, MAX_VALUES, CheckReport, Finding, check, excerpt
+from data.check_report import CheckReport, Finding
+from data.checks import EXCERPT_CHARACTERS, MAX_FINDINGS_OF_A_KIND, MAX_PLACES, MAX_VALUES, check, excerpt
 from data.rows import Row, write_rows
 from data.taxonomy import Taxonomy
 
@@ -231,7 +232,27 @@ def test_files_that_cannot_be_read_are_errors_beside_the_others(tmp_path: Path, 
 def test_a_file_without_rows_is_an_error(tmp_path: Path, taxonomy: Taxonomy) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text,tone\n")
-    assert kinds(check(str(path), taxonomy).errors) == ["no_rows"]
+    report = check(str(path), taxonomy)
+    assert kinds(report.errors) == ["no_rows"]
+    assert f"{path}: no rows, only the names of columns" in report.to_text()
+
+
+def test_a_file_without_rows_is_named_among_others(tmp_path: Path, taxonomy: Taxonomy) -> None:
+    good, bare = tmp_path / "good.csv", tmp_path / "bare.csv"
+    good.write_text("text,tone\n很好,calm\n", "utf-8")
+    bare.write_text("text,tone\n")
+    report = check([good, bare], taxonomy)
+    assert [finding.message.split(",")[0] for finding in report.errors] == [f"{bare}: no rows"]
+    assert report.rows == 1
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "{}\n"])
+def test_json_lines_without_rows_are_an_error(tmp_path: Path, taxonomy: Taxonomy, content: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(content)
+    report = check(path, taxonomy)
+    assert kinds(report.errors) == ["unreadable", "no_rows"]
+    assert "no rows" in report.errors[0].message
 
 
 def test_a_named_encoding_is_used(tmp_path: Path, taxonomy: Taxonomy) -> None:

@@ -41,7 +41,14 @@ def refused(result, *said):
 
 
 def test_help_lists_every_verb_and_loads_nothing_heavy():
-    code = "import sys, feedback\ntry: feedback.main(['--help'])\nexcept SystemExit: pass\nprint(sorted({'torch','numpy','onnxruntime','bentoml','pyarrow'} & set(sys.modules)))"
+    code = """
+import sys, feedback
+try:
+    feedback.main(["--help"])
+except SystemExit:
+    pass
+print(sorted({"torch", "numpy", "onnxruntime", "bentoml", "pyarrow"} & set(sys.modules)))
+"""
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     for verb in ("predict", "label", "serve", "train", "evaluate", "compare", "decide", "data", "base", "quickstart"):
         assert f"    {verb} " in shown or f"    {verb}\n" in shown

@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from data.errors import DataError
-from data.importer import import_source, import_to_file, row_id, text_key
+from data.importer import import_source, import_to_file, row_id
 from data.rows import read_rows
 from data.sources import Source
 from data.taxonomy import Taxonomy
@@ -450,19 +450,6 @@ def test_one_text_in_several_spellings_is_one_row(folder, taxonomy, tmp_path):
     report = import_to_file("waimai_10k", path, tmp_path / "rows.jsonl", taxonomy)
     assert [row.text for row in read_rows(tmp_path / "rows.jsonl", taxonomy)] == ["عالي بود", "عالیییییی بود", "عالی بود!"]
     assert report.dropped == {"the same text again": 2, "empty text": 1}
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [("It works!", "it  works"), ("كتاب خوبي بود.", "کتاب خوبی بود"), ("ＡＢＣ 很好。", "abc很好"), ("می‌شود", "میشود")],
-    ids=["en", "fa", "zh", "half-space"],
-)
-def test_texts_that_differ_in_signs_only_have_one_key(one, other):
-    assert text_key(one) == text_key(other)
-
-
-def test_texts_of_signs_only_keep_their_own_key():
-    assert text_key("👍") != text_key("👎")
 
 
 def test_importing_the_module_loads_no_datasets():

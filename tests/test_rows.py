@@ -246,7 +246,7 @@ def test_rows_are_streamed_from_file_to_file(
     tmp_path: Path, taxonomy: Taxonomy, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("data.rows.PEEKED_ROWS", 100)
-    monkeypatch.setattr("data.tables.WRITE_BATCH_ROWS", 100)
+    monkeypatch.setattr("data.table_writer.WRITE_BATCH_ROWS", 100)
     total = 3000
     write_rows(tmp_path / name, (Row(f"消息 {number}") for number in range(total)), taxonomy)
     alive: dict[int, weakref.ref[Row]] = {}

@@ -102,8 +102,17 @@ def test_all_faults_are_told_at_once():
         Taxonomy.from_dict(document, where="own.toml")
     message = str(caught.value)
     assert message.startswith("own.toml:")
-    for fault in ("unknown keys extra", "kind is 'maybe'", "stand twice: a", "abstain_below is 2", "no '|'", "exclusive has a meaning",
-                  "unknown keys colour", "at least two labels", "task 'moud' is not defined"):  # fmt: skip
+    for fault in (
+        "unknown keys extra",
+        "kind is 'maybe'",
+        "stand twice: a",
+        "abstain_below is 2",
+        "no '|'",
+        "exclusive has a meaning",
+        "unknown keys colour",
+        "at least two labels",
+        "task 'moud' is not defined",
+    ):
         assert fault in message
 
 

@@ -281,3 +281,22 @@ def test_sampling_takes_from_every_source_alike():
     assert sum(row.source == "small" for row in taken) == 10
     assert taken == sample_evenly(list(reversed(rows)), 20)
     assert len(sample_evenly(rows, 0)) == 100
+
+
+def test_two_processes_train_one_model(rows_file, base, tmp_path):
+    """torchrun, as it would be on two devices; here two processes share the processor."""
+    config = tmp_path / "run.toml"
+    settings = {
+        **FAST,
+        "rows": [str(rows_file)],
+        "base": str(base),
+        "output": str(tmp_path / "model"),
+        "epochs": 1.0,
+        "batch_size": 8,
+    }
+    config.write_text("\n".join(f"{key} = {json.dumps(value)}" for key, value in settings.items()), "utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "feedback", "train"]
+    done = subprocess.run([*command, str(config)], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    history = ModelFolder.open(tmp_path / "model").manifest["training"]["history"]
+    assert history["steps"] == history["planned_steps"] == 11  # 162 rows, 8 in each of two processes

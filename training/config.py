@@ -14,6 +14,30 @@ from data.errors import ConfigError
 POOLINGS = ("mean", "first")
 PRECISIONS = ("auto", "bfloat16", "float32")
 ONNX_FORMATS = ("int8", "float32")
+BOUNDS: dict[str, tuple[float, float]] = {
+    "dropout": (0, 1),
+    "warmup_fraction": (0, 1),
+    "label_smoothing": (0, 0.9),
+    "class_balance": (0, 2),
+    "source_balance": (0, 2),
+    "positive_weight": (0, 2),
+    "multi_weight": (0, 100),
+    "min_agreement": (0, 1),
+    "weight_decay": (0, 1),
+    "layers": (0, 1000),
+    "max_steps": (0, 10**9),
+    "patience": (0, 1000),
+    "threads": (0, 4096),
+    "rows_per_source": (0, 10**9),
+    "head_start_rows": (0, 10**9),
+    "validation_rows": (0, 10**9),
+    "test_rows": (0, 10**9),
+    "window_length": (8, 8192),
+    "batch_size": (1, 65536),
+    "evaluations": (1, 1000),
+    "max_characters": (1, 10**7),
+}
+"""Lowest and highest value of each number that has bounds."""
 
 
 @dataclass(frozen=True)
@@ -162,13 +186,7 @@ class TrainingConfig:
 
     def _value_faults(self) -> list[str]:
         faults = []
-        for key, low, high in (
-            ("dropout", 0, 1), ("warmup_fraction", 0, 1), ("label_smoothing", 0, 0.9), ("class_balance", 0, 2),
-            ("source_balance", 0, 2), ("positive_weight", 0, 2), ("multi_weight", 0, 100), ("min_agreement", 0, 1),
-            ("weight_decay", 0, 1), ("layers", 0, 1000), ("max_steps", 0, 10**9), ("patience", 0, 1000), ("threads", 0, 4096),
-            ("rows_per_source", 0, 10**9), ("head_start_rows", 0, 10**9), ("validation_rows", 0, 10**9), ("test_rows", 0, 10**9), ("window_length", 8, 8192),
-            ("batch_size", 1, 65536), ("evaluations", 1, 1000), ("max_characters", 1, 10**7),
-        ):  # fmt: skip
+        for key, (low, high) in BOUNDS.items():
             value = getattr(self, key)
             if not low <= value <= high:
                 faults.append(f"{key} is {value}; from {low} to {high}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
-from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainingArguments, set_seed
+from transformers import (
+    EarlyStoppingCallback,
+    EvalPrediction,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
 
 from data.errors import ConfigError
 from data.rows import Row
@@ -83,8 +94,9 @@ def fit(
         eval_dataset=validation_set if validation else None,
         data_collator=Collate(base.pad_id),
         compute_metrics=_Scores(taxonomy, validation_targets, [row.language or "" for row in validation]) if validation else None,
-        callbacks=[EarlyStoppingCallback(config.patience)] if config.patience and validation else [],
+        callbacks=[_Progress(), *([EarlyStoppingCallback(config.patience)] if config.patience and validation else [])],
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.config = config
     if checkpoint:
         logger.info("Going on from %s", checkpoint)
@@ -132,6 +144,31 @@ def bfloat16_is_fast() -> bool:
     except OSError:
         return False
     return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+class _Progress(TrainerCallback):
+    """A line now and then for whoever waits: steps, loss, time left, and every evaluation's mean."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.first_step = 0
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.started, self.first_step = time.monotonic(), state.global_step
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        if not state.is_world_process_zero or not logs:
+            return
+        if f"eval_{SCORE}" in logs:
+            logger.info("Step %d: mean macro-F1 over language and task %.1f", state.global_step, 100 * logs[f"eval_{SCORE}"])
+        elif "loss" in logs:
+            done = max(state.global_step - self.first_step, 1)
+            left = (time.monotonic() - self.started) / done * (state.max_steps - state.global_step)
+            logger.info(
+                "Step %d of %d, loss %.3f, about %.0f s left", state.global_step, state.max_steps, float(logs["loss"]), left
+            )
 
 
 class _WithLoss(nn.Module):
@@ -238,7 +275,8 @@ def _arguments(config: TrainingConfig, steps: int, has_validation: bool) -> Trai
         save_strategy="steps",
         save_steps=every,
         save_total_limit=2,
-        logging_steps=max(1, min(50, every)),
+        logging_steps=max(1, min(100, every)),
+        disable_tqdm=True,
         label_names=["positive", "considered", "weight"],
         remove_unused_columns=False,
         report_to=list(config.report_to) or "none",
