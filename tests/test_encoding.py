@@ -3,7 +3,7 @@ import pytest
 
 from data.rows import Row
 from data.taxonomy import Taxonomy
-from training.encoding import Collate, encode_targets, label_frequencies, positive_weights, row_weights
+from training.encoding import Collate, encode_targets, label_frequencies, positive_weights, row_weights, without_unlearnable
 
 TAXONOMY = Taxonomy.read()
 SENTIMENT, CATEGORY = TAXONOMY.columns("sentiment"), TAXONOMY.columns("category")
@@ -73,6 +73,17 @@ def test_frequencies_and_positive_weights_count_known_rows_only():
     assert label_frequencies(made)[question] == pytest.approx(0.25)
     assert positive_weights(made, 1.0)[question] == pytest.approx(3.0)
     assert positive_weights(made, 1.0)[CATEGORY.start] == 10.0  # never seen: the bound
+
+
+def test_a_label_that_every_row_or_no_row_has_is_left_out_with_the_reason():
+    rows = [Row("a", {"category": ("question",)}, known={"category": ("question", "price")})] * 3
+    made, reasons = without_unlearnable(encode_targets([*rows, Row("b", {"sentiment": ("negative",)})], TAXONOMY), TAXONOMY)
+    assert reasons["category.question"] == "all 3 rows that know it have it"
+    assert reasons["category.price"] == "no row has it"
+    assert not made.considered[:, CATEGORY].any()
+    assert made.positive[3, SENTIMENT].tolist() == [0, 0, 1]
+    mixed = encode_targets([*rows, Row("c", {"category": ()}, known={"category": ("question",)})], TAXONOMY)
+    assert "category.question" not in without_unlearnable(mixed, TAXONOMY)[1]
 
 
 def test_a_batch_is_padded_to_its_longest_row():

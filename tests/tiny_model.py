@@ -75,7 +75,7 @@ def make_tiny_model(
             "limits": {"max_characters": max_characters},
             "base": {"name": "none"},
             "sources": [],
-            "training": {"rows": 0},
+            "training": {"rows": {"train": 0}},
             "decisions": decisions_of(taxonomy, thresholds or {}),
         }
 

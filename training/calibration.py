@@ -114,18 +114,21 @@ def fit_thresholds(taxonomy: Taxonomy, scores: FloatArray, targets: Targets) -> 
         curves = np.stack([_f1_curve(own_scores[:, i], right[:, i], open_[:, i]) for i in range(len(task.names))])
         counts = (right & open_).sum(0)
         occurring = counts > 0
-        common = float(THRESHOLD_GRID[int(curves[occurring].mean(0).argmax())]) if occurring.any() else 0.5
+        common = _best_threshold(curves[occurring].mean(0)) if occurring.any() else 0.5
         result[task.name] = {
+            # A label without positive rows gets the common threshold.
             name: round(
-                (counts[i] * float(THRESHOLD_GRID[int(curves[i].argmax())]) + THRESHOLD_SHRINKAGE * common)
-                / (counts[i] + THRESHOLD_SHRINKAGE),
-                4,
+                float(counts[i] * _best_threshold(curves[i]) + THRESHOLD_SHRINKAGE * common) / (counts[i] + THRESHOLD_SHRINKAGE), 4
             )
-            if counts[i]
-            else common
             for i, name in enumerate(task.names)
         }
     return result
+
+
+def _best_threshold(curve: npt.NDArray[np.float64]) -> float:
+    """The threshold of the highest F1; the middle one where several are as good, so that neither side is near."""
+    best = np.flatnonzero(curve >= curve.max() - 1e-9)
+    return float(THRESHOLD_GRID[best[len(best) // 2]])
 
 
 def _f1_curve(scores: FloatArray, right: BoolArray, considered: BoolArray) -> npt.NDArray[np.float64]:

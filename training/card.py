@@ -37,6 +37,11 @@ def _lines(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
         f"- steps: {training['history']['steps']:,} of {training['history']['planned_steps']:,} planned",
         f"- agreement of the exported graph with torch: {training.get('agreement')}",
         "",
+        *(
+            f"- **not learnt: {label}** ({reason}); it is never given"
+            for label, reason in training["history"].get("not_learnt", {}).items()
+        ),
+        "",
         "| source | training rows | licence |",
         "|---|---:|---|",
         *(f"| {source['name']} | {source['rows']:,} | {_licence(source.get('licence'))} |" for source in manifest["sources"]),

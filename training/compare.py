@@ -132,7 +132,7 @@ def compare(
             samples_a, samples_b = (
                 bootstrap_macro_f1(judged, resample_counts(len(judged), RESAMPLES, seed)) for judged in (judged_a, judged_b)
             )
-            low, high = np.quantile(samples_b - samples_a, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
+            low, high = np.nanquantile(samples_b - samples_a, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
             differences.append(
                 Difference(task.name, str(language), len(judged_a), macro_f1(judged_a), macro_f1(judged_b), float(low), float(high))
             )

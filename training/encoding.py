@@ -74,6 +74,27 @@ def encode_targets(rows: Sequence[Row], taxonomy: Taxonomy) -> Targets:
     return Targets(positive, considered)
 
 
+def without_unlearnable(targets: Targets, taxonomy: Taxonomy) -> tuple[Targets, dict[str, str]]:
+    """Leave out the labels of multi tasks that the rows cannot teach: all that know them have them, or none has.
+
+    A source of questions alone knows `question` and gives it to every row; taken at its word, every message would become one.
+    Returns the targets, in which nothing is considered for such labels, and by `task.label` why it is left out.
+    """
+    positive, considered = targets.positive.copy(), targets.considered.copy()
+    reasons: dict[str, str] = {}
+    for task in taxonomy:
+        if task.single:
+            continue
+        start = taxonomy.columns(task.name).start
+        for offset, name in enumerate(task.names):
+            open_ = targets.considered[:, start + offset] > 0
+            having = int((targets.positive[open_, start + offset] > 0).sum())
+            if having in (0, int(open_.sum())):
+                positive[:, start + offset] = considered[:, start + offset] = 0.0
+                reasons[f"{task.name}.{name}"] = f"all {having:,} rows that know it have it" if having else "no row has it"
+    return Targets(positive, considered), reasons
+
+
 def label_frequencies(targets: Targets) -> FloatArray:
     """(labels,): share of the considered rows in which each label holds, kept inside 0.001 to 0.999."""
     shares: FloatArray = (targets.positive * targets.considered).sum(0) / np.maximum(targets.considered.sum(0), 1.0)

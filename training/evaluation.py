@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from data.errors import DataError
 from data.rows import Row, read_rows
-from data.split import assign_splits
+from data.split import assign_splits, skeleton
 from data.taxonomy import Task, Taxonomy
 from serving.classifier import FeedbackClassifier
 from serving.model_folder import ModelFolder
@@ -33,6 +34,7 @@ from training.metrics import (
     macro_recall,
 )
 
+logger = logging.getLogger(__name__)
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -111,7 +113,8 @@ def evaluate(
             if cell is None or (name not in (ALL, *_languages(rows)) and cell["rows"] < MIN_SLICE_ROWS):
                 continue
             if baseline is not None:
-                cell["baseline"] = _baseline_figures(task, taxonomy, targets, baseline, members, seed)
+                # On the rows that the model answered, so that the two figures are of the same messages.
+                cell["baseline"] = _baseline_figures(task, taxonomy, targets, baseline, members & answers.answered, seed)
             cells[name] = cell
         for name, cell in cells.items():
             kind = "tasks" if name in (ALL, *_languages(rows)) else "slices"
@@ -138,7 +141,7 @@ def mean_over_cells(evaluation: dict[str, Any], figure: str) -> float:
 def interval(judged: Judged, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
     """Bootstrap percentile interval of macro-F1 over messages."""
     samples = bootstrap_macro_f1(judged, resample_counts(len(judged), resamples, seed))
-    low, high = np.quantile(samples, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
+    low, high = np.nanquantile(samples, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -154,15 +157,17 @@ def resample_counts(rows: int, resamples: int, seed: int) -> Iterator[npt.NDArra
 
 
 def bootstrap_macro_f1(judged: Judged, counts: Iterator[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    """(resamples,) macro-F1 over the labels that occur in the whole."""
+    """(resamples,) macro-F1, each over the labels that occur in that sample, as `macro_f1` has it; NaN where none does."""
     open_ = judged.considered
     hits = (judged.given & judged.right & open_).astype(np.float64)
-    both = (judged.given & open_).astype(np.float64) + (judged.right & open_)
-    occurring = (judged.right & open_).any(0)
+    true = (judged.right & open_).astype(np.float64)
+    both = (judged.given & open_) + true
     samples = []
     for drawn in counts:
-        f1 = 2 * (drawn @ hits) / np.maximum(drawn @ both, 1e-9)  # (resamples, labels)
-        samples.append(f1[:, occurring].mean(1))
+        f1 = 2 * (drawn @ hits) / np.maximum(drawn @ both, 1.0)  # (resamples, labels)
+        occurring = drawn @ true > 0
+        some = occurring.any(1)
+        samples.append(np.where(some, (f1 * occurring).sum(1) / np.maximum(occurring.sum(1), 1), np.nan))
     return np.concatenate(samples)
 
 
@@ -279,13 +284,19 @@ def _encodes(character: str, codec: str) -> bool:
 
 
 def _calibration_interval(judged: Judged, seed: int) -> tuple[float, float]:
+    """Bootstrap interval of the calibration error over messages, 0 to 1.
+
+    Drawing rows twice makes every bin look worse, so the samples lie above the error itself by that much on average: it is
+    taken off again (Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 10).
+    """
     generator = np.random.default_rng(seed)
     samples = []
     for _ in range(CALIBRATION_RESAMPLES):
         probability, came_true = confidence(judged.take(generator.integers(0, len(judged), len(judged))))
         samples.append(calibration_error(probability, came_true))
-    low, high = np.quantile(samples, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
-    return float(low), float(high)
+    excess = float(np.mean(samples)) - calibration_error(*confidence(judged))
+    low, high = np.quantile(samples, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2]) - excess
+    return max(float(low), 0.0), min(float(high), 1.0)
 
 
 def _reliability(probability: npt.NDArray[np.float64], came_true: BoolArray) -> list[dict[str, float]]:
@@ -311,6 +322,8 @@ def read_for_evaluation(taxonomy: Taxonomy, paths: Sequence[str], split: str | N
             raise DataError(f"{', '.join(paths)}: no row of split '{split}' (splits: {dict(counts)})")
     if not rows:
         raise DataError(f"{', '.join(paths)}: no rows to evaluate on")
+    if trained_on := sum(row.split == "train" for row in rows):
+        logger.warning("%d of the %d rows are marked `train`: the model may have learnt them. Name a split.", trained_on, len(rows))
     return rows
 
 
@@ -329,8 +342,11 @@ def evaluate_files(
         from training.baseline import Baseline
 
         parts = assign_splits([row for path in baseline_rows for row in read_rows(path, classifier.taxonomy)])
-        train = [row for row in parts if row.split == "train"]
-        validation = [row for row in parts if row.split == "validation"]
+        tested = {skeleton(row.text) for row in rows}
+        train = [row for row in parts if row.split == "train" and skeleton(row.text) not in tested]
+        validation = [row for row in parts if row.split == "validation" and skeleton(row.text) not in tested]
+        if not train:
+            raise DataError(f"{', '.join(baseline_rows)}: no row to train the baseline on, apart from those that are evaluated")
         beside = Baseline(classifier.taxonomy).fit(train, validation).answer(rows)
     test = evaluate(classifier.taxonomy, rows, answer(classifier, rows), beside)
     classifier.close()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
 from transformers import (
@@ -41,6 +42,7 @@ from training.encoding import (
     label_frequencies,
     positive_weights,
     row_weights,
+    without_unlearnable,
 )
 from training.head_start import fit_head
 from training.metrics import judge, macro_f1
@@ -64,7 +66,9 @@ def fit(
     if config.threads:
         torch.set_num_threads(config.threads)
     network = Network(base.encoder, taxonomy, config.pooling, config.dropout)
-    targets = encode_targets(train, taxonomy)
+    targets, unlearnable = without_unlearnable(encode_targets(train, taxonomy), taxonomy)
+    for label, reason in unlearnable.items():
+        logger.warning("Label %s cannot be learnt from these rows (%s) and will not be given", label, reason)
     taken = start_head(network, base, taxonomy, label_frequencies(targets))
     if taken:
         logger.info("Took over %d labels' rows of the base's head", taken)
@@ -82,10 +86,12 @@ def fit(
     steps = total_steps(len(train), config)
     arguments = _arguments(config, steps, has_validation=bool(validation))
     positive_weight = positive_weights(targets, config.positive_weight)
+    # The loss moves the logits of a multi label by the log of its weight: begin there, and take it back at the end.
+    _move_multi_bias(network, taxonomy, np.log(positive_weight))
     loss = MultiTaskLoss(taxonomy, positive_weight, config.label_smoothing, config.multi_weight)
     checkpoint = newest_checkpoint(config.checkpoints) if resume else None
     if config.head_start_rows and not taken and not checkpoint:
-        reached = fit_head(network, loss, train_set, Collate(base.pad_id), config.head_start_rows, config.seed)
+        reached = fit_head(network, loss, train_set, Collate(base.pad_id), config.head_start_rows, config.seed, arguments.bf16)
         logger.info("Head fitted on the untouched base, loss %.3f", reached)
     trainer = _MultiTaskTrainer(
         model=_WithLoss(network, loss),
@@ -100,16 +106,24 @@ def fit(
     trainer.config = config
     if checkpoint:
         logger.info("Going on from %s", checkpoint)
-    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    _undo_positive_weights(network, taxonomy, positive_weight)
+    if not checkpoint or not _take_finished(trainer, checkpoint, steps):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    network.cpu()  # whatever it was trained on: it is exported from here
+    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
+        raise ConfigError(
+            "the training diverged: weights are not finite. Lower learning_rate or head_learning_rate and start anew."
+        )
+    _move_multi_bias(network, taxonomy, -np.log(positive_weight))
+    losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     scores = [entry for entry in trainer.state.log_history if f"eval_{SCORE}" in entry]
     history = {
         "steps": int(trainer.state.global_step),
         "planned_steps": steps,
         "epochs": round(float(trainer.state.epoch or 0.0), 3),
         "train_rows": len(train),
+        "not_learnt": unlearnable,
         "validation_rows": len(validation),
-        "train_loss": round(float(result.training_loss), 5),
+        "train_loss": round(float(np.mean(losses)), 5),
         "best_validation_score": max((round(float(entry[f"eval_{SCORE}"]), 5) for entry in scores), default=None),
         "validation_scores": [
             {
@@ -127,6 +141,21 @@ def total_steps(rows: int, config: TrainingConfig) -> int:
     at_once = config.batch_size * int(os.environ.get("WORLD_SIZE", "1"))
     steps = math.ceil(math.ceil(rows / at_once) * config.epochs)
     return min(steps, config.max_steps) if config.max_steps else steps
+
+
+def _take_finished(trainer: _MultiTaskTrainer, checkpoint: Path, steps: int) -> bool:
+    """Take over the best weights of a run that had all its steps before it was killed; False if steps are left.
+
+    The Trainer would take one more step from there.
+    """
+    state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+    if state.global_step < steps:
+        return False
+    best = checkpoint.with_name(Path(state.best_model_checkpoint or checkpoint).name)
+    model: nn.Module = trainer.model
+    model.load_state_dict(load_file(best / "model.safetensors"))
+    trainer.state = state
+    return True
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -296,10 +325,10 @@ def _check_window(base: Base, config: TrainingConfig) -> None:
         raise ConfigError(f"window_length is {config.window_length}, the base reads at most {usable} pieces")
 
 
-def _undo_positive_weights(network: Network, taxonomy: Taxonomy, weights: npt.NDArray[np.float32]) -> None:
-    """Weighting positive rows by w moves the logits of a multi label by log w; take it back, so that probabilities are honest."""
+def _move_multi_bias(network: Network, taxonomy: Taxonomy, by: npt.NDArray[np.float32]) -> None:
+    """Add to the head's bias, (labels,), where the label is of a multi task."""
     with torch.no_grad():
         for task in taxonomy:
             if not task.single:
                 columns = taxonomy.columns(task.name)
-                network.head.bias[columns] -= torch.from_numpy(np.log(weights[columns]))
+                network.head.bias[columns] += torch.from_numpy(by[columns])

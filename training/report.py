@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data.errors import DataError
 from training.evaluation import ALL
 
 PICTURE_DPI = 80
@@ -70,8 +71,14 @@ def cells(tasks: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, Ma
 
 
 def write_report(path: Path, manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
-    """Write one self-contained page: figures beside the baseline, labels, slices, confusion matrices, reliability diagrams."""
-    path.write_text(_page(manifest, metrics), "utf-8")
+    """Write one self-contained page: figures beside the baseline, labels, slices, confusion matrices, reliability diagrams.
+
+    DataError if it cannot be written there.
+    """
+    try:
+        path.write_text(_page(manifest, metrics), "utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: the page cannot be written: {error.strerror}. Name a file in a folder that exists.") from error
 
 
 def _page(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import tempfile
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data.errors import ConfigError, DataError, ModelFolderError
+from data.errors import ConfigError, DataError, MessageError, ModelFolderError
 from data.language import identify
 from data.rows import Row, read_rows
 from data.split import assign_splits
@@ -32,6 +34,9 @@ FloatArray = npt.NDArray[np.float32]
 
 CONFIG_COPY = "config.json"
 """In the folder of the checkpoints: the configuration that they belong to."""
+LATER_SETTINGS = frozenset({"onnx_format", "min_agreement", "max_characters", "test_rows", "threads", "report_to", "demonstration"})
+"""What may be another when a run is resumed: nothing that was learnt depends on it."""
+ROWS_SHA256 = "rows_sha256"
 AGREEMENT_TEXTS = 400
 REPORT = "report.html"
 
@@ -53,10 +58,17 @@ def train(config: TrainingConfig, resume: bool = False) -> ModelFolder | None:
     first = int(os.environ.get("RANK", "0")) == 0
     if first:
         _claim_checkpoints(config, resume)
-    network, history = fit(base, taxonomy, parts["train"], parts["validation"], config, resume)
+    try:
+        network, history = fit(base, taxonomy, parts["train"], parts["validation"], config, resume)
+    except BaseException:
+        if first and not any(config.checkpoints.glob("checkpoint-*")):
+            shutil.rmtree(config.checkpoints, ignore_errors=True)  # there is nothing to go on from
+        raise
     if not first:
         return None
     base.tokenizer.no_truncation()
+    for leftover in output.parent.glob(f".{glob.escape(output.name)}.part-*"):  # of a run that was killed while it exported
+        shutil.rmtree(leftover, ignore_errors=True)
 
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.part-", dir=output.parent) as aside:
         draft = _export(Path(aside) / "draft", network, base.tokenizer, base.origin, taxonomy, parts, history, config)
@@ -78,8 +90,20 @@ def read_parts(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, list[Row
     parts["test"] = sample_evenly(parts["test"], config.test_rows)
     if not parts["train"]:
         raise DataError(f"{', '.join(config.rows)}: no row to train on (splits: {dict(Counter(row.split for row in rows))})")
+    unknown = [task.name for task in taxonomy if not any(_knows(row, task.name) for row in parts["train"])]
+    if len(unknown) == len(taxonomy.tasks):
+        raise DataError(f"{', '.join(config.rows)}: no training row has a label of {', '.join(unknown)}. Is it the right taxonomy?")
+    if unknown:
+        logger.warning("No training row has a label of %s: the answers to that mean nothing.", ", ".join(unknown))
+    for name, lost in (("validation", "no early stopping, temperatures or thresholds"), ("test", "no evaluation")):
+        if not parts[name]:
+            logger.warning("No %s rows: %s.", name, lost)
     logger.info("Rows: %s", {name: len(part) for name, part in parts.items()})
     return parts
+
+
+def _knows(row: Row, task: str) -> bool:
+    return task in row.labels or task in row.excluded
 
 
 def sample_evenly(rows: Sequence[Row], count: int) -> list[Row]:
@@ -120,20 +144,46 @@ def measure_agreement(network: Any, classifier: FeedbackClassifier, texts: Seque
 def _claim_checkpoints(config: TrainingConfig, resume: bool) -> None:
     """Refuse to mix two runs: checkpoints on the disk must be wanted, and of the same configuration."""
     folder, document = config.checkpoints, config.to_dict()
+    document[ROWS_SHA256] = [_sha256(path) for path in config.rows]
     copy = folder / CONFIG_COPY
     if folder.exists() and not resume:
         raise ConfigError(f"{folder} holds checkpoints of an earlier run. Go on with --resume, or remove the folder to start anew.")
     if copy.exists():
-        before = json.loads(copy.read_text("utf-8"))
-        changed = sorted(key for key in {*before, *document} if before.get(key) != document.get(key))
+        before = _read_copy(copy)
+        changed = sorted(
+            key for key in {*before, *document} - LATER_SETTINGS - {ROWS_SHA256} if before.get(key) != document.get(key)
+        )
         if changed:
             raise ConfigError(
                 f"{folder} belongs to a run with other settings: "
                 + "; ".join(f"{key} was {before.get(key)!r}, is {document.get(key)!r}" for key in changed)
                 + ". Use the same settings, or remove the folder to start anew."
             )
-    folder.mkdir(parents=True, exist_ok=True)
-    copy.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
+        if before.get(ROWS_SHA256, document[ROWS_SHA256]) != document[ROWS_SHA256]:
+            # The rows might be split otherwise now, and a row that was trained on be tested on.
+            raise ConfigError(f"{folder}: the files of rows have changed since that run. Remove the folder to start anew.")
+    aside = copy.with_name(CONFIG_COPY + ".part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        aside.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
+        aside.replace(copy)
+    except OSError as error:
+        raise ConfigError(f"{folder}: the checkpoints cannot be written there: {error}. Name another output.") from error
+
+
+def _read_copy(copy: Path) -> dict[str, Any]:
+    try:
+        before = json.loads(copy.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{copy} cannot be read: {error}. Remove its folder to start anew.") from error
+    if not isinstance(before, dict):
+        raise ConfigError(f"{copy} holds no settings. Remove its folder to start anew.")
+    return before
+
+
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _export(
@@ -191,9 +241,9 @@ def _calibrate(
     classifier = FeedbackClassifier.load(draft)
     readable = [row for row in validation if len(row.text) <= config.max_characters and normalise(row.text).strip()]
     texts = [normalise(row.text) for row in readable]
-    agreement = measure_agreement(
-        network, classifier, texts[:AGREEMENT_TEXTS] or [task.labels[0].about or "?" for task in taxonomy]
-    )
+    # Evenly over the rows, which stand file by file: one language after the other.
+    spread = texts[:: max(1, math.ceil(len(texts) / AGREEMENT_TEXTS))]
+    agreement = measure_agreement(network, classifier, spread or [task.labels[0].about or "?" for task in taxonomy])
     logger.info("Agreement of the exported graph with torch: %s", agreement)
     if worst := [f"{task} {share:.4f}" for task, share in agreement.items() if share < config.min_agreement]:
         raise ModelFolderError(
@@ -204,7 +254,11 @@ def _calibrate(
     thresholds = {task.name: dict.fromkeys(task.names, 0.5) for task in taxonomy if not task.single}
     if readable:
         with ThreadPoolExecutor(available_cores()) as pool:
-            logits = np.stack(list(pool.map(classifier.logits, texts)))  # (messages, labels)
+            found = list(pool.map(lambda text: _logits(classifier, text), texts))
+        readable = [row for row, row_logits in zip(readable, found, strict=True) if row_logits is not None]
+        texts = [text for text, row_logits in zip(texts, found, strict=True) if row_logits is not None]
+    if readable:
+        logits = np.stack([row_logits for row_logits in found if row_logits is not None])  # (messages, labels)
         languages = [identify(text).code for text in texts]
         targets = encode_targets(readable, taxonomy)
         temperatures = fit_temperatures(taxonomy, logits, targets, languages)
@@ -215,6 +269,14 @@ def _calibrate(
     sections["decisions"] = {**sections["decisions"], "thresholds": thresholds}
     sections["training"] = {**sections["training"], "agreement": agreement}
     return ModelFolder.create(path, lambda aside: _copied(draft, aside, sections))
+
+
+def _logits(classifier: FeedbackClassifier, text: str) -> FloatArray | None:
+    """None for a text that the classifier would refuse: its tokenizer knows no part of it."""
+    try:
+        return classifier.logits(text)
+    except MessageError:
+        return None
 
 
 def _evaluate(
@@ -228,7 +290,7 @@ def _evaluate(
 
     classifier = FeedbackClassifier.load(calibrated_folder)
     metrics: dict[str, Any] = {"demonstration": config.demonstration, "training": calibrated_folder.manifest["training"]}
-    if parts["test"]:
+    if any(_knows(row, task.name) for row in parts["test"] for task in taxonomy):
         baseline = Baseline(taxonomy, config.seed).fit(parts["train"], parts["validation"])
         metrics["test"] = evaluate(
             taxonomy, parts["test"], answer(classifier, parts["test"]), baseline.answer(parts["test"]), config.seed
