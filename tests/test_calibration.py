@@ -70,3 +70,14 @@ def test_thresholds_are_lower_for_labels_that_score_low():
     assert 0.10 < low <= 0.30
     assert 0.45 < high <= 0.85
     assert set(fitted) == set(TAXONOMY["category"].names)
+
+
+def test_of_thresholds_that_are_as_good_the_middle_one_is_taken():
+    category = TAXONOMY.columns("category")
+    scores, positive, considered = (np.zeros((400, TAXONOMY.size), np.float32) for _ in range(3))
+    considered[:, category] = 1
+    positive[:200, category.start] = 1
+    scores[:, category.start] = np.where(positive[:, category.start] > 0, 0.85, 0.15)
+    fitted = fit_thresholds(TAXONOMY, scores, Targets(positive, considered))["category"]
+    assert fitted["product_quality"] == pytest.approx(0.5, abs=0.03)
+    assert fitted["bug_report"] == pytest.approx(fitted["product_quality"])  # no row has it: the common one

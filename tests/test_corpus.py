@@ -234,7 +234,7 @@ def test_enough_rows_were_read_a_second_time(corpus, code):
 
 
 def test_the_second_reading_names_a_row_once_and_gives_valid_labels_for_all_tasks(corpus):
-    entries = [json.loads(line) for line in (CORPUS / "second_reading.jsonl").read_text("utf-8").splitlines()]
+    entries = [json.loads(line) for line in (CORPUS / "readings" / "written.jsonl").read_text("utf-8").splitlines()]
     assert [name for name, count in Counter(entry["id"] for entry in entries).items() if count > 1] == []
     for pair in corpus.read_twice:
         for reading in (pair.first, pair.second):

@@ -31,7 +31,8 @@ def written(tmp_path_factory):
         first = json.loads(lines[0])
         second += [{name: json.loads(line)[name] for name in ("id", "sentiment", "tone", "category")} for line in lines[1:20]]
         second.append({**second[0], "id": first["id"], "settled": True, "first": {**second[0], "tone": "calm"}, "tone": "angry"})
-    write_lines(tmp_path / "second_reading.jsonl", second)
+    (tmp_path / "readings").mkdir()
+    write_lines(tmp_path / "readings" / "written.jsonl", second)
     reading = {"sentiment": "negative", "tone": "calm", "category": ["delivery"]}
     write_lines(tmp_path / "annotations" / "snappfood.jsonl", [overlay("a", [reading, reading]), overlay("b", [], agreed=None)])
     pair = {
@@ -107,15 +108,15 @@ def test_the_command_ends_with_one_when_the_card_is_out_of_date(monkeypatch, wri
 
 
 def test_a_second_reading_of_a_row_that_is_not_there_is_named(folder):
-    with (folder / "second_reading.jsonl").open("a", encoding="utf-8") as file:
+    with (folder / "readings" / "written.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"id": "en-gone", "tone": "calm"}\n')
-    with pytest.raises(DataError, match=r"second_reading\.jsonl:61: no row 'en-gone' in the corpus"):
+    with pytest.raises(DataError, match=r"written\.jsonl:61: no row 'en-gone' in the corpus"):
         Corpus.read(folder)
 
 
 def test_a_row_that_was_dropped_after_a_dispute_still_counts_in_the_agreement(folder):
     gone = {"id": "fa-gone", "tone": "calm", "first": {"tone": "angry"}}
-    with (folder / "second_reading.jsonl").open("a", encoding="utf-8") as file:
+    with (folder / "readings" / "written.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(gone) + "\n")
     pair = Corpus.read(folder).read_twice[-1]
     assert (pair.language, pair.first, pair.second) == ("fa", {"tone": ("angry",)}, {"tone": ("calm",)})

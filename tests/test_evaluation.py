@@ -1,12 +1,24 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from data.errors import DataError
-from data.rows import Row
+from data.rows import Row, write_rows
 from data.taxonomy import Taxonomy
 from training.baseline import Baseline
 from training.compare import compare
-from training.evaluation import Answers, answer, evaluate, is_latin_persian, is_short, is_traditional
+from training.evaluation import (
+    Answers,
+    _calibration_interval,
+    answer,
+    evaluate,
+    evaluate_files,
+    is_latin_persian,
+    is_short,
+    is_traditional,
+)
+from training.metrics import Judged, calibration_error, confidence
 from training.report import summary, write_report
 
 TAXONOMY = Taxonomy.read()
@@ -105,6 +117,8 @@ def test_rows_that_know_nothing_cannot_be_evaluated():
         evaluate(TAXONOMY, rows, answers_for(rows))
     with pytest.raises(DataError, match="no rows"):
         evaluate(TAXONOMY, [], answers_for([]))
+    with pytest.raises(DataError, match="knows a label of sentiment, tone, category"):
+        compare(TAXONOMY, rows, answers_for(rows), answers_for(rows), ("1+a", "1+b"))
 
 
 def test_a_comparison_says_which_is_better_and_lists_what_changed():
@@ -140,3 +154,56 @@ def test_equal_models_have_no_clear_difference():
 def test_slices_are_told_apart(text, language, short, traditional, latin):
     row = Row(text, language=language)
     assert (is_short(row), is_traditional(text), is_latin_persian(row)) == (short, traditional, latin)
+
+
+def test_a_perfect_model_has_a_perfect_interval_however_rare_a_label_is():
+    names = TAXONOMY["category"].names[:6]
+    rows = [Row(f"late {n}", {"category": (names[min(n, 5)],)}, language="en") for n in range(40)]
+    cell = evaluate(TAXONOMY, rows, answers_for(rows))["tasks"]["category"]["all"]
+    assert cell["macro_f1"] == 1.0
+    assert cell["macro_f1_interval"] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_calibration_error_lies_inside_its_interval(seed):
+    generator = np.random.default_rng(seed)
+    task, count = TAXONOMY["sentiment"], 120
+    sure = generator.uniform(0.5, 0.99, count)
+    right = np.zeros((count, 3), bool)
+    right[np.arange(count), np.where(generator.random(count) < sure, 0, 1)] = True
+    scores = np.stack([sure, (1 - sure) / 2, (1 - sure) / 2], axis=1).astype(np.float32)
+    given = np.zeros_like(right)
+    given[:, 0] = True
+    judged = Judged(task, given, right, np.ones_like(right), scores)
+    low, high = _calibration_interval(judged, 0)
+    assert 0 <= low <= calibration_error(*confidence(judged)) <= high <= 1
+
+
+def test_the_baseline_is_judged_on_the_rows_that_the_model_answered():
+    rows = labelled(60)
+    answers, baseline = answers_for(rows), answers_for(rows, wrong=range(0, 10))
+    answers.answered[:10] = False
+    cell = evaluate(TAXONOMY, rows, answers, baseline)["tasks"]["sentiment"]["all"]
+    assert cell["rows"] == 50
+    assert cell["baseline"]["macro_f1"] == 1.0
+
+
+def test_a_label_that_all_rows_have_does_not_make_the_baseline_give_it_to_every_message():
+    asked = [Row(f"ask {n}", {"category": ("question",)}, known={"category": ("question",)}) for n in range(20)]
+    rows = labelled(120)
+    told = [replace(row, known={"category": ("general", "price", "payment")}) for row in rows]
+    given = Baseline(TAXONOMY).fit([*told[:90], *asked], told[90:105]).answer(rows[105:])
+    question = TAXONOMY.columns("category").start + TAXONOMY["category"].index("question")
+    assert not given.chosen[:, question].any()
+
+
+def test_a_baseline_is_not_trained_on_the_rows_that_are_evaluated(model_path, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    write_rows(path, [replace(row, split="train") for row in labelled(60)], TAXONOMY)
+    with pytest.raises(DataError, match="no row to train the baseline on"):
+        evaluate_files(model_path, [str(path)], baseline_rows=[str(path)])
+
+
+def test_a_page_that_cannot_be_written_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"page\.html: the page cannot be written: No such file or directory"):
+        write_report(tmp_path / "nowhere" / "page.html", {}, {})

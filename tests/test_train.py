@@ -13,14 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from tiny_base import ARCHITECTURES, make_tiny_base
 
-from data.errors import ConfigError, DataError, ModelFolderError
+from data.errors import ConfigError, DataError, MessageError, ModelFolderError
+from data.language import identify
 from data.taxonomy import Taxonomy
 from serving.classifier import FeedbackClassifier
 from serving.model_folder import ModelFolder
 from training.config import TrainingConfig
-from training.train import measure_agreement, sample_evenly, train
+from training.fit import CHECKPOINT_FILES, newest_checkpoint
+from training.train import _claim_checkpoints, measure_agreement, sample_evenly, train
 
 GOOD = ["great", "lovely", "perfect", "很好", "满意", "太棒了", "عالی", "ممنون", "خوب بود"]
 BAD = ["terrible", "broken", "useless", "太差", "坏了", "失望", "افتضاح", "خراب", "بد بود"]
@@ -134,6 +137,9 @@ def test_training_goes_on_from_a_model_folder_and_keeps_its_head(trained, rows_f
     metrics = json.loads((again.path / "metrics.json").read_text("utf-8"))
     assert metrics["test"]["tasks"]["sentiment"]["all"]["accuracy"] > 0.95
     assert again.manifest["base"]["name"] == trained.version
+    heads = [load_file(folder.path / "model.safetensors") for folder in (trained, again)]
+    for name in ("head.weight", "head.bias"):  # the weights of rare labels are taken out of the bias once, not twice
+        assert np.abs(heads[0][name] - heads[1][name]).max() < 1e-3
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -236,6 +242,75 @@ def test_a_kill_halfway_and_a_resume_end_with_the_same_steps(rows_file, base, tm
     assert "Going on from" in done.stderr
 
 
+def test_a_run_that_was_refused_at_the_export_is_resumed_without_a_further_step(rows_file, base, tmp_path, monkeypatch):
+    config = config_for(rows_file, base, tmp_path / "model", epochs=2, max_steps=7)  # in the middle of an epoch
+    with monkeypatch.context() as patched:
+        patched.setattr("training.train.measure_agreement", lambda *_: {"tone": 0.42})
+        with pytest.raises(ModelFolderError, match='onnx_format = "float32"'):
+            train(config)
+    later = config_for(rows_file, base, tmp_path / "model", epochs=2, max_steps=7, onnx_format="float32")
+    history = train(later, resume=True).manifest["training"]["history"]
+    assert history["steps"] == history["planned_steps"] == 7
+    assert [entry["step"] for entry in history["validation_scores"]] == [4, 7]
+    assert history["train_loss"] > 0
+
+
+def test_a_resume_on_rows_that_have_changed_is_refused(base, tmp_path):
+    path = write_rows_file(tmp_path / "rows.jsonl", rows_of())
+    config = config_for(path, base, tmp_path / "model")
+    _claim_checkpoints(config, resume=False)
+    _claim_checkpoints(config, resume=True)
+    write_rows_file(path, rows_of()[1:])
+    with pytest.raises(ConfigError, match="the rows or the taxonomy have changed since that run"):
+        train(config, resume=True)
+
+
+def test_a_checkpoint_that_was_cut_short_is_passed_over(tmp_path):
+    for step in (5, 10, 15):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        for name in CHECKPOINT_FILES:
+            (folder / name).write_text("{}", "utf-8")
+    (tmp_path / "checkpoint-15" / "optimizer.pt").unlink()
+    (tmp_path / "checkpoint-10" / "trainer_state.json").write_text('{"global_step": 1', "utf-8")
+    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
+
+
+def test_a_training_that_diverges_is_refused_and_leaves_no_folder(rows_file, base, tmp_path):
+    with pytest.raises(ConfigError, match="the training diverged"):
+        train(config_for(rows_file, base, tmp_path / "model", learning_rate=1e30, head_learning_rate=1e30, max_steps=4))
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_output_that_cannot_be_written_is_told(rows_file, base):
+    with pytest.raises(ConfigError, match="cannot be written there"):
+        train(config_for(rows_file, base, Path(rows_file) / "model"))
+
+
+def test_rows_without_a_label_of_the_taxonomy_are_refused(base, tmp_path):
+    path = write_rows_file(tmp_path / "rows.jsonl", rows_of(tasks=()))
+    with pytest.raises(DataError, match="no training row has a label of sentiment, tone, category"):
+        train(config_for(path, base, tmp_path / "model"))
+
+
+def test_the_agreement_is_measured_on_every_language_and_unreadable_rows_are_passed_over(rows_file, base, tmp_path, monkeypatch):
+    measured = []
+    logits = FeedbackClassifier.logits
+
+    def refuse(classifier, text):
+        if "rinpat" in text or text.startswith("the app"):
+            raise MessageError("empty", "nothing to read")
+        return logits(classifier, text)
+
+    monkeypatch.setattr("training.train.AGREEMENT_TEXTS", 6)
+    monkeypatch.setattr("training.train.measure_agreement", lambda _, __, texts: measured.extend(texts) or {"tone": 1.0})
+    monkeypatch.setattr(FeedbackClassifier, "logits", refuse)
+    folder = train(config_for(rows_file, base, tmp_path / "model", max_steps=1))
+    assert len(measured) == 6
+    assert {identify(text.rsplit(" ", 6)[0]).code for text in measured} >= {"zh", "fa"}
+    assert json.loads((folder.path / "metrics.json").read_text("utf-8"))["test"]["refused"] > 0
+
+
 def test_a_resume_with_other_settings_names_the_difference(rows_file, base, tmp_path):
     config = config_for(rows_file, base, tmp_path / "model", epochs=2)
     config.checkpoints.mkdir()
@@ -271,6 +346,7 @@ def test_more_layers_than_the_base_has_are_refused(rows_file, base, tmp_path):
 def test_a_window_longer_than_the_base_reads_is_refused(rows_file, base, tmp_path):
     with pytest.raises(ConfigError, match="window_length is 512, the base reads at most 140"):
         train(config_for(rows_file, base, tmp_path / "model", window_length=512))
+    assert not list(tmp_path.iterdir())  # nor checkpoints that would stand in the way of the next try
 
 
 def test_sampling_takes_from_every_source_alike():

@@ -13,7 +13,7 @@ from data.taxonomy import Taxonomy
 from data.text import normalise
 from serving.classifier import decide_task
 from training.calibration import fit_thresholds
-from training.encoding import encode_targets
+from training.encoding import encode_targets, without_unlearnable
 from training.evaluation import Answers
 
 FloatArray = npt.NDArray[np.float32]
@@ -48,7 +48,7 @@ class Baseline:
             dtype=np.float32,
         )
         features = self._vectorizer.fit_transform([normalise(row.text) for row in rows])
-        targets = encode_targets(rows, self.taxonomy)
+        targets, _ = without_unlearnable(encode_targets(rows, self.taxonomy), self.taxonomy)
         for task in self.taxonomy:
             columns = self.taxonomy.columns(task.name)
             positive, considered = targets.positive[:, columns] > 0, targets.considered[:, columns] > 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import ConfigError
+from data.errors import ConfigError, DataError
 from data.rows import Row
 from data.taxonomy import Taxonomy
 from serving.classifier import FeedbackClassifier
@@ -117,7 +117,10 @@ def compare_files(folder_a: str | Path, folder_b: str | Path, paths: Sequence[st
 def compare(
     taxonomy: Taxonomy, rows: Sequence[Row], a: Answers, b: Answers, versions: tuple[str, str], seed: int = 0
 ) -> Comparison:
-    """Differences with paired bootstrap intervals (the same resampled rows for both), and the rows that changed."""
+    """Differences with paired bootstrap intervals (the same resampled rows for both), and the rows that changed.
+
+    Raises DataError if no row knows any task.
+    """
     targets = encode_targets(rows, taxonomy)
     languages = np.array([row.language or "und" for row in rows])
     both = a.answered & b.answered
@@ -136,6 +139,8 @@ def compare(
             differences.append(
                 Difference(task.name, str(language), len(judged_a), macro_f1(judged_a), macro_f1(judged_b), float(low), float(high))
             )
+    if not differences:
+        raise DataError(f"none of the {len(rows)} rows that both answered knows a label of {', '.join(taxonomy.task_names)}")
     return Comparison(*versions, len(rows), tuple(differences), tuple(_changes(taxonomy, rows, a, b)))
 
 

@@ -21,7 +21,7 @@ from data.taxonomy import Taxonomy
 
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"
 LANGUAGES = ("zh", "en", "fa")
-SECOND_READING = "second_reading.jsonl"
+SECOND_READING = "readings/written.jsonl"
 OPENING_CHARACTERS = {"zh": 5}
 """Of languages without spaces; of the others an opening is OPENING_WORDS words."""
 OPENING_WORDS = 2

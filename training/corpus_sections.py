@@ -35,7 +35,7 @@ SHARES = (5, 25, 50, 75, 90, 95, 100)
 
 def _contents(corpus: Corpus) -> str:
     lines = [[f"[{code}.jsonl]({code}.jsonl)", f"written in {NAMES[code]}", f"{len(corpus.rows[code]):,}"] for code in LANGUAGES]
-    lines.append(["`second_reading.jsonl`", "a blind second reading of written rows", f"{len(corpus.read_twice):,}"])
+    lines.append(["`readings/written.jsonl`", "a blind second reading of written rows", f"{len(corpus.read_twice):,}"])
     real = sum(map(len, corpus.overlays.values()))
     lines.append(
         ["`annotations/`", f"our labels for real messages of {len(corpus.overlays)} public sets, without the texts", f"{real:,}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,6 @@ def without_unlearnable(targets: Targets, taxonomy: Taxonomy) -> tuple[Targets, 
     A source of questions alone knows `question` and gives it to every row; taken at its word, every message would become one.
     Returns the targets, in which nothing is considered for such labels, and by `task.label` why it is left out.
     """
-    positive, considered = targets.positive.copy(), targets.considered.copy()
     reasons: dict[str, str] = {}
     for task in taxonomy:
         if task.single:
@@ -90,9 +89,18 @@ def without_unlearnable(targets: Targets, taxonomy: Taxonomy) -> tuple[Targets, 
             open_ = targets.considered[:, start + offset] > 0
             having = int((targets.positive[open_, start + offset] > 0).sum())
             if having in (0, int(open_.sum())):
-                positive[:, start + offset] = considered[:, start + offset] = 0.0
                 reasons[f"{task.name}.{name}"] = f"all {having:,} rows that know it have it" if having else "no row has it"
-    return Targets(positive, considered), reasons
+    return leave_out(targets, taxonomy, reasons), reasons
+
+
+def leave_out(targets: Targets, taxonomy: Taxonomy, labels: Collection[str]) -> Targets:
+    """The targets with nothing considered for `labels`, named `task.label`."""
+    positive, considered = targets.positive.copy(), targets.considered.copy()
+    for name in labels:
+        task, _, label = name.partition(".")
+        column = taxonomy.columns(task).start + taxonomy[task].index(label)
+        positive[:, column] = considered[:, column] = 0.0
+    return Targets(positive, considered)
 
 
 def label_frequencies(targets: Targets) -> FloatArray:

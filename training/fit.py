@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -109,10 +110,11 @@ def fit(
     if not checkpoint or not _take_finished(trainer, checkpoint, steps):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     network.cpu()  # whatever it was trained on: it is exported from here
-    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
-        raise ConfigError(
-            "the training diverged: weights are not finite. Lower learning_rate or head_learning_rate and start anew."
-        )
+    network.eval()
+    some = Collate(base.pad_id)([train_set[number] for number in range(min(len(train_set), 4))])
+    with torch.inference_mode():
+        if not network(some["input_ids"], some["attention_mask"]).isfinite().all():
+            raise ConfigError("the training diverged: the network answers no numbers. Lower learning_rate and start anew.")
     _move_multi_bias(network, taxonomy, -np.log(positive_weight))
     losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     scores = [entry for entry in trainer.state.log_history if f"eval_{SCORE}" in entry]
@@ -133,7 +135,7 @@ def fit(
             for entry in scores
         ],
     }
-    return network.eval(), history
+    return network, history
 
 
 def total_steps(rows: int, config: TrainingConfig) -> int:
@@ -152,7 +154,7 @@ def _take_finished(trainer: _MultiTaskTrainer, checkpoint: Path, steps: int) -> 
     if state.global_step < steps:
         return False
     best = checkpoint.with_name(Path(state.best_model_checkpoint or checkpoint).name)
-    model: nn.Module = trainer.model
+    model: Any = trainer.model
     model.load_state_dict(load_file(best / "model.safetensors"))
     trainer.state = state
     return True
@@ -161,7 +163,17 @@ def _take_finished(trainer: _MultiTaskTrainer, checkpoint: Path, steps: int) -> 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written whole; None if there is none."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
-    return next((path for path in found if all((path / name).is_file() for name in CHECKPOINT_FILES)), None)
+    return next((path for path in found if _is_whole(path)), None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    if not all((checkpoint / name).is_file() for name in CHECKPOINT_FILES):
+        return False
+    try:  # the last file that is written
+        json.loads((checkpoint / CHECKPOINT_FILES[0]).read_text("utf-8"))
+    except ValueError:
+        return False
+    return True
 
 
 def bfloat16_is_fast() -> bool:

@@ -36,7 +36,8 @@ CONFIG_COPY = "config.json"
 """In the folder of the checkpoints: the configuration that they belong to."""
 LATER_SETTINGS = frozenset({"onnx_format", "min_agreement", "max_characters", "test_rows", "threads", "report_to", "demonstration"})
 """What may be another when a run is resumed: nothing that was learnt depends on it."""
-ROWS_SHA256 = "rows_sha256"
+FILES_SHA256 = "files_sha256"
+"""Key of that configuration: what the rows and the taxonomy were."""
 AGREEMENT_TEXTS = 400
 REPORT = "report.html"
 
@@ -144,14 +145,14 @@ def measure_agreement(network: Any, classifier: FeedbackClassifier, texts: Seque
 def _claim_checkpoints(config: TrainingConfig, resume: bool) -> None:
     """Refuse to mix two runs: checkpoints on the disk must be wanted, and of the same configuration."""
     folder, document = config.checkpoints, config.to_dict()
-    document[ROWS_SHA256] = [_sha256(path) for path in config.rows]
+    document[FILES_SHA256] = [_sha256(path) for path in (*config.rows, config.taxonomy or DEFAULT_TAXONOMY)]
     copy = folder / CONFIG_COPY
     if folder.exists() and not resume:
         raise ConfigError(f"{folder} holds checkpoints of an earlier run. Go on with --resume, or remove the folder to start anew.")
     if copy.exists():
         before = _read_copy(copy)
         changed = sorted(
-            key for key in {*before, *document} - LATER_SETTINGS - {ROWS_SHA256} if before.get(key) != document.get(key)
+            key for key in {*before, *document} - LATER_SETTINGS - {FILES_SHA256} if before.get(key) != document.get(key)
         )
         if changed:
             raise ConfigError(
@@ -159,9 +160,9 @@ def _claim_checkpoints(config: TrainingConfig, resume: bool) -> None:
                 + "; ".join(f"{key} was {before.get(key)!r}, is {document.get(key)!r}" for key in changed)
                 + ". Use the same settings, or remove the folder to start anew."
             )
-        if before.get(ROWS_SHA256, document[ROWS_SHA256]) != document[ROWS_SHA256]:
+        if before.get(FILES_SHA256, document[FILES_SHA256]) != document[FILES_SHA256]:
             # The rows might be split otherwise now, and a row that was trained on be tested on.
-            raise ConfigError(f"{folder}: the files of rows have changed since that run. Remove the folder to start anew.")
+            raise ConfigError(f"{folder}: the rows or the taxonomy have changed since that run. Remove the folder to start anew.")
     aside = copy.with_name(CONFIG_COPY + ".part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -181,7 +182,7 @@ def _read_copy(copy: Path) -> dict[str, Any]:
     return before
 
 
-def _sha256(path: str) -> str:
+def _sha256(path: str | Path) -> str:
     with Path(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
@@ -236,7 +237,7 @@ def _calibrate(
 ) -> ModelFolder:
     """Fit temperatures and thresholds on the validation rows, after pooling, and measure the agreement with torch."""
     from training.calibration import calibrated, fit_temperatures, fit_thresholds
-    from training.encoding import encode_targets
+    from training.encoding import encode_targets, leave_out
 
     classifier = FeedbackClassifier.load(draft)
     readable = [row for row in validation if len(row.text) <= config.max_characters and normalise(row.text).strip()]
@@ -260,7 +261,8 @@ def _calibrate(
     if readable:
         logits = np.stack([row_logits for row_logits in found if row_logits is not None])  # (messages, labels)
         languages = [identify(text).code for text in texts]
-        targets = encode_targets(readable, taxonomy)
+        # A label that was not learnt must not bend the temperature of the others.
+        targets = leave_out(encode_targets(readable, taxonomy), taxonomy, draft.manifest["training"]["history"]["not_learnt"])
         temperatures = fit_temperatures(taxonomy, logits, targets, languages)
         thresholds = fit_thresholds(taxonomy, calibrated(taxonomy, logits, temperatures, languages), targets)
     classifier.close()
