@@ -166,10 +166,14 @@ def _data_import(options: argparse.Namespace) -> int:
 
 
 def _data_annotate(options: argparse.Namespace) -> int:
-    from data.annotations import annotate
+    from data.annotations import annotate, annotate_all
     from data.taxonomy import Taxonomy
 
-    print(annotate(options.source, options.origin, options.output, Taxonomy.read(), **_sources(options)).to_text())
+    if options.all:
+        reports = annotate_all(options.origin, options.output, Taxonomy.read(), **_sources(options))
+    else:
+        reports = [annotate(options.source, options.origin, options.output, Taxonomy.read(), **_sources(options))]
+    print("\n".join(report.to_text() for report in reports))
     return CLEAN
 
 
@@ -303,7 +307,9 @@ def _parser() -> argparse.ArgumentParser:
     imported.add_argument("--taxonomy")
     imported.add_argument("--sources", metavar="FILE", help="a file of sources of your own, as data/sources.toml")
     annotated = _verb(data, "annotate", _data_annotate, "join our labels with a public set that you have, as rows with every task")
-    annotated.add_argument("--source", required=True, metavar="NAME")
+    which = annotated.add_mutually_exclusive_group(required=True)
+    which.add_argument("--source", metavar="NAME")
+    which.add_argument("--all", action="store_true", help="every annotated set whose folder lies under --from, into one file")
     annotated.add_argument("--from", dest="origin", required=True, metavar="PATH_OR_HUB_ID")
     annotated.add_argument("-o", "--output", required=True)
     annotated.add_argument("--sources", metavar="FILE")

@@ -137,7 +137,32 @@ def annotate(
     origin: the set's folder, one of its files, or a hub id, as for an import. Every split of it is looked through. The text of
     a row is altered as an import of the set alters it; the hash is of what stood there before.
     """
-    source = find_source(name, read_sources(sources))
+    rows, report = _joined(find_source(name, read_sources(sources)), origin, taxonomy, overlays)
+    write_rows(output, rows, taxonomy)
+    return AnnotationReport(**{**vars(report), "output": str(output)})
+
+
+def annotate_all(
+    root: str | Path, output: str | Path, taxonomy: Taxonomy, *, overlays: Path = OVERLAYS, sources: str | Path = DEFAULT_SOURCES
+) -> list[AnnotationReport]:
+    """Join the annotations of every set whose folder lies somewhere under `root` and write them into one file.
+
+    A folder is a set's by its name, `-` and `_` alike. DataError if none of the annotated sets is there.
+    """
+    folders = {path.name.replace("-", "_"): path for path in sorted(Path(root).glob("**/")) if path != Path(root)}
+    known = read_sources(sources)
+    names = [path.stem for path in sorted(overlays.glob("*.jsonl")) if path.stem in folders]
+    if not names:
+        raise DataError(
+            f"{root}: no folder of an annotated set is under it. Annotated: {', '.join(p.stem for p in overlays.glob('*.jsonl'))}"
+        )
+    joined = [_joined(find_source(name, known), folders[name], taxonomy, overlays) for name in names]
+    write_rows(output, [row for rows, _ in joined for row in rows], taxonomy)
+    return [AnnotationReport(**{**vars(report), "output": str(output)}) for _, report in joined]
+
+
+def _joined(source: Source, origin: str | Path, taxonomy: Taxonomy, overlays: Path) -> tuple[list[Row], AnnotationReport]:
+    name = source.name
     wanted = {annotation.sha256: annotation for annotation in read_overlay(overlays / f"{name}.jsonl", taxonomy)}
     found: dict[str, Row] = {}
     for original in _texts(source, origin):
@@ -148,9 +173,8 @@ def annotate(
         raise DataError(
             f"{origin}: none of the {len(wanted)} annotated texts of {name} is in it. Is it this set, with its texts unaltered?"
         )
-    write_rows(output, list(found.values()), taxonomy)
     unsure = sum(not wanted[key].sure for key in found)
-    return AnnotationReport(name, str(output), len(wanted), len(found), len(wanted) - len(found), unsure)
+    return list(found.values()), AnnotationReport(name, "", len(wanted), len(found), len(wanted) - len(found), unsure)
 
 
 def _row(source: Source, original: str, key: str, annotation: Annotation) -> Row:

@@ -9,7 +9,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from data.annotations import Annotation, annotate, read_overlay
+from data.annotations import Annotation, annotate, annotate_all, read_overlay
 from data.errors import DataError
 from data.importer import IMPORTER_VERSION
 from data.rows import read_rows
@@ -227,3 +227,27 @@ def test_all_faults_of_an_overlay_are_told_at_once(overlay, taxonomy):
     path = overlay(annotation("a", tone="livid"), "{not json", annotation("b"), annotation("b"))
     with pytest.raises(DataError, match=r"(?s):1: tone 'livid'.*:2: not JSON.*:4: the same text is annotated twice"):
         read_overlay(path, taxonomy)
+
+
+def test_all_annotated_sets_under_a_folder_are_joined_into_one_file(tmp_path):
+    text = "اپ خیلی خوبه ولی دیر باز میشه"
+    entry = {
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "importer": 1,
+        "sentiment": "positive",
+        "agreed": None,
+        "sure": True,
+    }
+    overlays = tmp_path / "overlays"
+    overlays.mkdir()
+    (overlays / "senti_persian.jsonl").write_text(json.dumps({**entry, "readings": [{"sentiment": "positive"}]}) + "\n", "utf-8")
+    folder = tmp_path / "sets" / "fa" / "senti-persian"
+    folder.mkdir(parents=True)
+    (folder / "all.jsonl").write_text(json.dumps({"text": text, "label": 1}) + "\n", "utf-8")
+    taxonomy = Taxonomy.read()
+    [report] = annotate_all(tmp_path / "sets", tmp_path / "rows.jsonl", taxonomy, overlays=overlays)
+    assert (report.source, report.matched, report.unmatched) == ("senti_persian", 1, 0)
+    [row] = read_rows(tmp_path / "rows.jsonl", taxonomy)
+    assert (row.text, row.labels, row.source) == (text, {"sentiment": ("positive",)}, "annotated_senti_persian")
+    with pytest.raises(DataError, match="no folder of an annotated set is under it"):
+        annotate_all(overlays, tmp_path / "none.jsonl", taxonomy, overlays=overlays)

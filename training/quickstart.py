@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ CONFIG = Path("training/quickstart.toml")
 ARCHIVE = Path("data/sample_archive.csv")
 CACHE = Path(".cache")
 NEEDED_GB = 3
+REAL_SETS = "FEEDBACK_DATA"
+"""Environment variable: a folder with public sets; if it is set, the real part of the corpus is evaluated too."""
 
 
 def quickstart(say: Callable[[str], None]) -> None:
@@ -47,6 +50,10 @@ def quickstart(say: Callable[[str], None]) -> None:
     say("")
     say(summary(metrics))
     say("")
+    if sets := os.environ.get(REAL_SETS):
+        say(f"On the real part of the corpus, joined with the sets under {sets}:")
+        say(_real_part(folder, Path(sets), Path(config.output).with_name("real_part.jsonl")))
+        say("")
     say(report)
     say("")
     say(f"model folder     {folder}")
@@ -93,6 +100,16 @@ def _train(config: TrainingConfig, say: Callable[[str], None]) -> Path:
     shutil.rmtree(output, ignore_errors=True)
     fresh.rename(output)
     return output
+
+
+def _real_part(folder: Path, sets: Path, rows: Path) -> str:
+    """Figures on our labels for real messages, which need the sets that the messages are from."""
+    from data.annotations import annotate_all
+    from training.evaluation import evaluate_files
+    from training.report import summary
+
+    annotate_all(sets, rows, Taxonomy.read())
+    return summary(evaluate_files(folder, [str(rows)])[1])
 
 
 def _label(folder: Path, labelled: Path) -> str:
