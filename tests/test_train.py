@@ -21,9 +21,10 @@ from data.language import identify
 from data.taxonomy import Taxonomy
 from serving.classifier import FeedbackClassifier
 from serving.model_folder import ModelFolder
+from training.checkpoints import CHECKPOINT_FILES, claim_checkpoints, newest_checkpoint
 from training.config import TrainingConfig
-from training.fit import CHECKPOINT_FILES, newest_checkpoint
-from training.train import _claim_checkpoints, measure_agreement, sample_evenly, train
+from training.parts import sample_evenly
+from training.train import measure_agreement, train
 
 GOOD = ["great", "lovely", "perfect", "很好", "满意", "太棒了", "عالی", "ممنون", "خوب بود"]
 BAD = ["terrible", "broken", "useless", "太差", "坏了", "失望", "افتضاح", "خراب", "بد بود"]
@@ -94,7 +95,8 @@ def test_a_fine_tuned_model_has_learnt_its_rows_in_three_languages(trained):
 
 def test_the_folder_answers_like_a_prediction_should(trained):
     classifier = FeedbackClassifier.load(trained)
-    answer = classifier.predict(["快递 太差"])[0].to_dict()
+    unseen = next(row for row in rows_of() if row["split"] == "test" and row["text"].startswith("快递 太差"))
+    answer = classifier.predict([unseen["text"]])[0].to_dict()
     classifier.close()
     assert answer["answers"]["sentiment"]["label"] == "negative"
     assert answer["answers"]["category"]["labels"][0]["label"] == "delivery"
@@ -258,8 +260,8 @@ def test_a_run_that_was_refused_at_the_export_is_resumed_without_a_further_step(
 def test_a_resume_on_rows_that_have_changed_is_refused(base, tmp_path):
     path = write_rows_file(tmp_path / "rows.jsonl", rows_of())
     config = config_for(path, base, tmp_path / "model")
-    _claim_checkpoints(config, resume=False)
-    _claim_checkpoints(config, resume=True)
+    claim_checkpoints(config, resume=False)
+    claim_checkpoints(config, resume=True)
     write_rows_file(path, rows_of()[1:])
     with pytest.raises(ConfigError, match="the rows or the taxonomy have changed since that run"):
         train(config, resume=True)

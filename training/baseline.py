@@ -74,7 +74,7 @@ class Baseline:
                 given = decide_task(task, scores[number, place], self._thresholds.get(task.name, {}))
                 chosen[number, place] = [name in given.labels for name in task.names]
                 abstained[number, column] = given.abstained
-        return Answers(chosen, scores, abstained, np.ones(len(rows), dtype=bool), tuple(row.language or "und" for row in rows))
+        return Answers(chosen, scores, abstained, np.ones(len(rows), dtype=bool), tuple(row.primary_language for row in rows))
 
     def _train(self, features: Any, labels: npt.NDArray[np.int64]) -> Any:
         """A logistic regression; the labels' frequencies, (classes,), where there is nothing to learn."""

@@ -122,7 +122,7 @@ def compare(
     Raises DataError if no row knows any task.
     """
     targets = encode_targets(rows, taxonomy)
-    languages = np.array([row.language or "und" for row in rows])
+    languages = np.array([row.primary_language for row in rows])
     both = a.answered & b.answered
     differences = []
     for task in taxonomy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -14,6 +15,7 @@ from data.errors import ConfigError
 POOLINGS = ("mean", "first")
 PRECISIONS = ("auto", "bfloat16", "float32")
 ONNX_FORMATS = ("int8", "float32")
+TRACKERS = ("mlflow", "tensorboard")
 BOUNDS: dict[str, tuple[float, float]] = {
     "dropout": (0, 1),
     "warmup_fraction": (0, 1),
@@ -36,6 +38,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "batch_size": (1, 65536),
     "evaluations": (1, 1000),
     "max_characters": (1, 10**7),
+    "seed": (0, 2**32 - 1),
 }
 """Lowest and highest value of each number that has bounds."""
 
@@ -61,8 +64,9 @@ class TrainingConfig:
     """How a text's vector is made from its pieces': `mean` of all, or the `first` one."""
     layers: int = 0
     """Encoder layers to keep, evenly spread over the base's; 0 keeps all."""
-    dropout: float = 0.1
-    """Share of the pooled vector that is dropped in training, 0 to 1."""
+    dropout: float = 0.0
+    """Share of the pooled vector that is dropped in training, 0 to 1. The encoder has its own; dropping parts of a mean that all
+    texts share moves every logit."""
 
     epochs: float = 3.0
     """Passes over the training rows."""
@@ -191,8 +195,13 @@ class TrainingConfig:
             if not low <= value <= high:
                 faults.append(f"{key} is {value}; from {low} to {high}")
         for key in ("epochs", "learning_rate", "head_learning_rate", "layer_decay"):
-            if getattr(self, key) <= 0:
-                faults.append(f"{key} is {getattr(self, key)}; above 0")
+            if not 0 < getattr(self, key) < float("inf"):  # false for NaN too
+                faults.append(f"{key} is {getattr(self, key)}; above 0, and finite")
+        for tracker in self.report_to:
+            if tracker not in TRACKERS:
+                faults.append(f"report_to has '{tracker}'; known: {', '.join(TRACKERS)}")
+            elif importlib.util.find_spec(tracker) is None:
+                faults.append(f"report_to has '{tracker}', which is not installed: pip install 'feedback-classifier[tracking]'")
         if self.layer_decay > 1:
             faults.append(f"layer_decay is {self.layer_decay}; at most 1")
         for key, allowed in (("pooling", POOLINGS), ("precision", PRECISIONS), ("onnx_format", ONNX_FORMATS)):

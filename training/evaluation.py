@@ -241,7 +241,7 @@ def _baseline_figures(
 
 def _groups(rows: Sequence[Row]) -> Iterator[tuple[str, BoolArray]]:
     """All rows, each language, and the slices."""
-    languages = np.array([row.language or "und" for row in rows])
+    languages = np.array([row.primary_language for row in rows])
     yield ALL, np.ones(len(rows), dtype=bool)
     for code in _languages(rows):
         yield code, languages == code
@@ -253,12 +253,12 @@ def _groups(rows: Sequence[Row]) -> Iterator[tuple[str, BoolArray]]:
 
 
 def _languages(rows: Sequence[Row]) -> list[str]:
-    return sorted({row.language or "und" for row in rows})
+    return sorted({row.primary_language for row in rows})
 
 
 def is_short(row: Row) -> bool:
     """At most three words, or eight characters of Chinese."""
-    limit = SHORT_CHARACTERS.get(row.language or "")
+    limit = SHORT_CHARACTERS.get(row.primary_language)
     return len(row.text.strip()) <= limit if limit else len(row.text.split()) <= SHORT_WORDS
 
 

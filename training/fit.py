@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -34,6 +33,7 @@ from data.rows import Row
 from data.taxonomy import Taxonomy
 from serving.model_folder import ALL_LANGUAGES
 from training.calibration import calibrated, fit_thresholds
+from training.checkpoints import newest_checkpoint
 from training.config import TrainingConfig
 from training.encoding import (
     Collate,
@@ -51,8 +51,6 @@ from training.model import Base, MultiTaskLoss, Network, start_head
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_FILES = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "model.safetensors", "training_args.bin")
-"""A checkpoint that lacks one of them was cut short by a kill and is passed over."""
 SCORE = "mean_macro_f1"
 
 
@@ -71,6 +69,7 @@ def fit(
     for label, reason in unlearnable.items():
         logger.warning("Label %s cannot be learnt from these rows (%s) and will not be given", label, reason)
     taken = start_head(network, base, taxonomy, label_frequencies(targets))
+    network.close([tuple(label.split(".", 1)) for label in unlearnable], taxonomy)
     if taken:
         logger.info("Took over %d labels' rows of the base's head", taken)
     _check_window(base, config)
@@ -100,7 +99,7 @@ def fit(
         train_dataset=train_set,
         eval_dataset=validation_set if validation else None,
         data_collator=Collate(base.pad_id),
-        compute_metrics=_Scores(taxonomy, validation_targets, [row.language or "" for row in validation]) if validation else None,
+        compute_metrics=_Scores(taxonomy, validation_targets, [row.primary_language for row in validation]) if validation else None,
         callbacks=[_Progress(), *([EarlyStoppingCallback(config.patience)] if config.patience and validation else [])],
     )
     trainer.remove_callback(PrinterCallback)
@@ -157,22 +156,6 @@ def _take_finished(trainer: _MultiTaskTrainer, checkpoint: Path, steps: int) -> 
     model: Any = trainer.model
     model.load_state_dict(load_file(best / "model.safetensors"))
     trainer.state = state
-    return True
-
-
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written whole; None if there is none."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
-    return next((path for path in found if _is_whole(path)), None)
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    if not all((checkpoint / name).is_file() for name in CHECKPOINT_FILES):
-        return False
-    try:  # the last file that is written
-        json.loads((checkpoint / CHECKPOINT_FILES[0]).read_text("utf-8"))
-    except ValueError:
-        return False
     return True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from serving.model_folder import MANIFEST, TOKENIZER, WEIGHTS, ModelFolder
 FloatArray = npt.NDArray[np.float32]
 _transformers_logging: Any = logging  # its functions carry no types
 HEAD_PREFIX = "head."
+CLOSED_BIAS = -9.0
+"""Logit of a label that is not learnt: a probability of 0.0001."""
 CLOSED = -1e4
 """Logit of a label that a row cannot have had; finite, so that a row that knows nothing gives 0 and not NaN."""
 
@@ -57,6 +59,14 @@ class Network(nn.Module):
         """Logits, (batch, labels), of pieces and mask, each (batch, length)."""
         logits: Tensor = self.head(self.dropout(self.pooled(input_ids, attention_mask)))
         return logits
+
+    def close(self, labels: Sequence[tuple[str, ...]], taxonomy: Taxonomy) -> None:
+        """Make the head never give these labels, each a task and a label."""
+        with torch.no_grad():
+            for task, label in labels:
+                row = taxonomy.columns(task).start + taxonomy[task].index(label)
+                self.head.weight[row] = 0.0
+                self.head.bias[row] = CLOSED_BIAS
 
     def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """One vector a text, (batch, hidden)."""

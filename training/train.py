@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import json
 import logging
 import math
 import os
 import shutil
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,25 +18,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data.errors import ConfigError, DataError, MessageError, ModelFolderError
+from data.errors import MessageError, ModelFolderError
 from data.language import identify
-from data.rows import Row, read_rows
-from data.split import assign_splits
+from data.rows import Row
 from data.taxonomy import DEFAULT_TAXONOMY, Taxonomy
 from data.text import NORMALISER_VERSION, normalise
 from serving.classifier import FeedbackClassifier, available_cores
 from serving.model_folder import ALL_LANGUAGES, CARD, METRICS, TOKENIZER, ModelFolder, decisions_of, refuse_existing
+from training.checkpoints import claim_checkpoints
 from training.config import TrainingConfig
+from training.parts import knows, read_parts
 
 logger = logging.getLogger(__name__)
 FloatArray = npt.NDArray[np.float32]
 
-CONFIG_COPY = "config.json"
-"""In the folder of the checkpoints: the configuration that they belong to."""
-LATER_SETTINGS = frozenset({"onnx_format", "min_agreement", "max_characters", "test_rows", "threads", "report_to", "demonstration"})
-"""What may be another when a run is resumed: nothing that was learnt depends on it."""
-FILES_SHA256 = "files_sha256"
-"""Key of that configuration: what the rows and the taxonomy were."""
 AGREEMENT_TEXTS = 400
 REPORT = "report.html"
 
@@ -58,7 +52,7 @@ def train(config: TrainingConfig, resume: bool = False) -> ModelFolder | None:
     base = load_base(config.base, config.layers)
     first = int(os.environ.get("RANK", "0")) == 0
     if first:
-        _claim_checkpoints(config, resume)
+        claim_checkpoints(config, resume)
     try:
         network, history = fit(base, taxonomy, parts["train"], parts["validation"], config, resume)
     except BaseException:
@@ -79,49 +73,6 @@ def train(config: TrainingConfig, resume: bool = False) -> ModelFolder | None:
     return folder
 
 
-def read_parts(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, list[Row]]:
-    """The rows of every file by split: `train`, `validation`, `test`."""
-    rows = [row for path in config.rows for row in read_rows(path, taxonomy)]
-    parts: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
-    for row in assign_splits(rows):
-        parts[row.split or "train"].append(row)
-    if config.rows_per_source:
-        parts["train"] = _at_most_per_source(parts["train"], config.rows_per_source)
-    parts["validation"] = sample_evenly(parts["validation"], config.validation_rows)
-    parts["test"] = sample_evenly(parts["test"], config.test_rows)
-    if not parts["train"]:
-        raise DataError(f"{', '.join(config.rows)}: no row to train on (splits: {dict(Counter(row.split for row in rows))})")
-    unknown = [task.name for task in taxonomy if not any(_knows(row, task.name) for row in parts["train"])]
-    if len(unknown) == len(taxonomy.tasks):
-        raise DataError(f"{', '.join(config.rows)}: no training row has a label of {', '.join(unknown)}. Is it the right taxonomy?")
-    if unknown:
-        logger.warning("No training row has a label of %s: the answers to that mean nothing.", ", ".join(unknown))
-    for name, lost in (("validation", "no early stopping, temperatures or thresholds"), ("test", "no evaluation")):
-        if not parts[name]:
-            logger.warning("No %s rows: %s.", name, lost)
-    logger.info("Rows: %s", {name: len(part) for name, part in parts.items()})
-    return parts
-
-
-def _knows(row: Row, task: str) -> bool:
-    return task in row.labels or task in row.excluded
-
-
-def sample_evenly(rows: Sequence[Row], count: int) -> list[Row]:
-    """At most `count` rows (0: all), as many as possible from each source alike, chosen by the hash of their text."""
-    if not count or len(rows) <= count:
-        return list(rows)
-    queues: dict[str | None, list[Row]] = defaultdict(list)
-    for row in sorted(rows, key=_order):
-        queues[row.source].append(row)
-    taken: list[Row] = []
-    turn = 0
-    while len(taken) < count:
-        taken += [queue[turn] for queue in queues.values() if turn < len(queue)]
-        turn += 1
-    return taken[:count]
-
-
 def measure_agreement(network: Any, classifier: FeedbackClassifier, texts: Sequence[str]) -> dict[str, float]:
     """By task, the share of answers in which exported graph and torch agree: of texts (single) or label decisions (multi)."""
     import torch
@@ -140,51 +91,6 @@ def measure_agreement(network: Any, classifier: FeedbackClassifier, texts: Seque
             else:
                 same[task.name].append(float(((exported[columns] > 0) == (original[columns] > 0)).mean()))
     return {task: round(float(np.mean(shares)), 4) for task, shares in same.items() if shares}
-
-
-def _claim_checkpoints(config: TrainingConfig, resume: bool) -> None:
-    """Refuse to mix two runs: checkpoints on the disk must be wanted, and of the same configuration."""
-    folder, document = config.checkpoints, config.to_dict()
-    document[FILES_SHA256] = [_sha256(path) for path in (*config.rows, config.taxonomy or DEFAULT_TAXONOMY)]
-    copy = folder / CONFIG_COPY
-    if folder.exists() and not resume:
-        raise ConfigError(f"{folder} holds checkpoints of an earlier run. Go on with --resume, or remove the folder to start anew.")
-    if copy.exists():
-        before = _read_copy(copy)
-        changed = sorted(
-            key for key in {*before, *document} - LATER_SETTINGS - {FILES_SHA256} if before.get(key) != document.get(key)
-        )
-        if changed:
-            raise ConfigError(
-                f"{folder} belongs to a run with other settings: "
-                + "; ".join(f"{key} was {before.get(key)!r}, is {document.get(key)!r}" for key in changed)
-                + ". Use the same settings, or remove the folder to start anew."
-            )
-        if before.get(FILES_SHA256, document[FILES_SHA256]) != document[FILES_SHA256]:
-            # The rows might be split otherwise now, and a row that was trained on be tested on.
-            raise ConfigError(f"{folder}: the rows or the taxonomy have changed since that run. Remove the folder to start anew.")
-    aside = copy.with_name(CONFIG_COPY + ".part")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
-        aside.replace(copy)
-    except OSError as error:
-        raise ConfigError(f"{folder}: the checkpoints cannot be written there: {error}. Name another output.") from error
-
-
-def _read_copy(copy: Path) -> dict[str, Any]:
-    try:
-        before = json.loads(copy.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{copy} cannot be read: {error}. Remove its folder to start anew.") from error
-    if not isinstance(before, dict):
-        raise ConfigError(f"{copy} holds no settings. Remove its folder to start anew.")
-    return before
-
-
-def _sha256(path: str | Path) -> str:
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _export(
@@ -292,7 +198,7 @@ def _evaluate(
 
     classifier = FeedbackClassifier.load(calibrated_folder)
     metrics: dict[str, Any] = {"demonstration": config.demonstration, "training": calibrated_folder.manifest["training"]}
-    if any(_knows(row, task.name) for row in parts["test"] for task in taxonomy):
+    if any(knows(row, task.name) for row in parts["test"] for task in taxonomy):
         baseline = Baseline(taxonomy, config.seed).fit(parts["train"], parts["validation"])
         metrics["test"] = evaluate(
             taxonomy, parts["test"], answer(classifier, parts["test"]), baseline.answer(parts["test"]), config.seed
@@ -335,14 +241,3 @@ def _licence(name: str) -> dict[str, str]:
 
     source = read_sources().get(name)
     return {"licence": source.licence} if source else {}
-
-
-def _at_most_per_source(rows: Sequence[Row], count: int) -> list[Row]:
-    by_source: dict[str | None, list[Row]] = defaultdict(list)
-    for row in sorted(rows, key=_order):
-        by_source[row.source].append(row)
-    return [row for members in by_source.values() for row in members[:count]]
-
-
-def _order(row: Row) -> str:
-    return hashlib.sha256(row.text.encode("utf-8", "surrogatepass")).hexdigest()
