@@ -24,7 +24,7 @@ OPSET = 18
 MIN_EMBEDDING_ROWS = 64
 """A Gather from a constant table with at least this many rows is an embedding and is stored in int8."""
 MAX_QUANTIZED = 127
-"""Weights and activations use -127 to 127, so that zero is in the middle."""
+"""Weights use -127 to 127, so that zero is in the middle."""
 
 
 def export_onnx(network: Network, folder: Path, number_format: str) -> None:
@@ -81,7 +81,7 @@ def _with_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     nodes: list[onnx.NodeProto] = []
     made: list[onnx.TensorProto] = []
-    quantized_inputs: dict[str, tuple[str, str]] = {}  # activation -> its int8 form and its row scale: shared by q, k and v
+    quantized_inputs: dict[str, str] = {}  # activation -> prefix of its int8 form, which q, k and v share
     for number, node in enumerate(graph.node):
         prefix = f"int8_{number}"
         weight = _matrix(node, constants)
@@ -122,35 +122,41 @@ def _matmul_int8(
     weight: npt.NDArray[np.float32],
     prefix: str,
     made: list[onnx.TensorProto],
-    quantized_inputs: dict[str, tuple[str, str]],
+    quantized_inputs: dict[str, str],
 ) -> list[onnx.NodeProto]:
-    """activation (…, in) times weight (in, out) in int8, with a scale a row of the activation and a column of the weight."""
+    """activation (…, in) times weight (in, out) in int8, with a scale and a least value a row of the activation.
+
+    x = scale * q + least, with q from 0 to 255, so that x W = scale * (q W) + least * (sum of W over its rows): a row's whole range
+    is used however lopsided it is, as behind GELU and on outlying channels. The weight has a scale a column.
+    """
     scale = np.maximum(np.abs(weight).max(axis=0) / MAX_QUANTIZED, 1e-12).astype(np.float32)  # (out,)
     integers = np.clip(np.round(weight / scale), -MAX_QUANTIZED, MAX_QUANTIZED).astype(np.int8)
     made.append(numpy_helper.from_array(integers, f"{prefix}_weight"))
     made.append(numpy_helper.from_array(scale, f"{prefix}_column_scale"))
+    made.append(numpy_helper.from_array((integers * scale).sum(axis=0).astype(np.float32), f"{prefix}_column_sum"))
     made.append(numpy_helper.from_array(np.array(0, dtype=np.int8), f"{prefix}_weight_zero"))
     nodes = []
     activation = node.input[0]
     if activation not in quantized_inputs:
         for name, value in (
             ("axes", np.array([-1], dtype=np.int64)),
-            ("highest", np.array(MAX_QUANTIZED, dtype=np.float32)),
-            ("least", np.array(1e-12, dtype=np.float32)),
+            ("highest", np.array(255.0, dtype=np.float32)),
+            ("smallest", np.array(1e-12, dtype=np.float32)),
             ("one", np.array(1.0, dtype=np.float32)),
-            ("zero", np.array(128, dtype=np.uint8)),
+            ("zero", np.array(0, dtype=np.uint8)),
         ):
             made.append(numpy_helper.from_array(value, f"{prefix}_{name}"))
         nodes += [
-            helper.make_node("Abs", [activation], [f"{prefix}_abs"]),
-            helper.make_node("ReduceMax", [f"{prefix}_abs", f"{prefix}_axes"], [f"{prefix}_max"], keepdims=1),  # (…, 1)
-            helper.make_node("Max", [f"{prefix}_max", f"{prefix}_least"], [f"{prefix}_bounded"]),
+            helper.make_node("ReduceMin", [activation, f"{prefix}_axes"], [f"{prefix}_least"], keepdims=1),  # (…, 1)
+            helper.make_node("Sub", [activation, f"{prefix}_least"], [f"{prefix}_shifted"]),
+            helper.make_node("ReduceMax", [f"{prefix}_shifted", f"{prefix}_axes"], [f"{prefix}_range"], keepdims=1),
+            helper.make_node("Max", [f"{prefix}_range", f"{prefix}_smallest"], [f"{prefix}_bounded"]),
             helper.make_node("Div", [f"{prefix}_bounded", f"{prefix}_highest"], [f"{prefix}_row_scale"]),
-            helper.make_node("Div", [activation, f"{prefix}_row_scale"], [f"{prefix}_scaled"]),
+            helper.make_node("Div", [f"{prefix}_shifted", f"{prefix}_row_scale"], [f"{prefix}_scaled"]),
             helper.make_node("QuantizeLinear", [f"{prefix}_scaled", f"{prefix}_one", f"{prefix}_zero"], [f"{prefix}_integers"]),
         ]
-        quantized_inputs[activation] = (prefix, f"{prefix}_row_scale")
-    shared, row_scale = quantized_inputs[activation]
+        quantized_inputs[activation] = prefix
+    shared = quantized_inputs[activation]
     biased = node.op_type == "Gemm" and len(node.input) > 2
     product = f"{prefix}_product" if biased else node.output[0]
     nodes += [
@@ -160,8 +166,10 @@ def _matmul_int8(
             [f"{prefix}_sum"],
         ),
         helper.make_node("Cast", [f"{prefix}_sum"], [f"{prefix}_float"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", [f"{prefix}_float", row_scale], [f"{prefix}_rows"]),
-        helper.make_node("Mul", [f"{prefix}_rows", f"{prefix}_column_scale"], [product]),
+        helper.make_node("Mul", [f"{prefix}_float", f"{shared}_row_scale"], [f"{prefix}_rows"]),
+        helper.make_node("Mul", [f"{prefix}_rows", f"{prefix}_column_scale"], [f"{prefix}_main"]),
+        helper.make_node("Mul", [f"{shared}_least", f"{prefix}_column_sum"], [f"{prefix}_shift"]),
+        helper.make_node("Add", [f"{prefix}_main", f"{prefix}_shift"], [product]),
     ]
     if biased:
         nodes.append(helper.make_node("Add", [product, node.input[2]], [node.output[0]]))
