@@ -300,7 +300,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     decide.add_argument("-o", "--output", required=True)
 
-    data = verbs.add_parser("data", help="labelled rows: check, import, sources").add_subparsers(required=True, metavar="VERB")
+    data = verbs.add_parser("data", help="labelled rows: check, import, annotate, sources").add_subparsers(
+        required=True, metavar="VERB"
+    )
     check = _verb(data, "check", _data_check, "faults, duplicates, leakage and counts of labelled rows; exit code 1 on errors")
     check.add_argument("files", nargs="+", metavar="FILE")
     check.add_argument("--json", action="store_true")

@@ -28,12 +28,12 @@ def bootstrap():
 
 
 def test_quickstart_ends_with_a_table_where_everything_lies_and_what_to_type_next(tmp_path, monkeypatch):
-    make_tiny_base(tmp_path / ".cache" / "base", texts=[row["text"] for row in rows_of()])
+    make_tiny_base(tmp_path / ".cache" / "e5-small-trimmed", texts=[row["text"] for row in rows_of()])
     write_rows_file(tmp_path / "rows.jsonl", rows_of())
     settings = {
         **FAST,
         "rows": ["rows.jsonl"],
-        "base": ".cache/base",
+        "base": ".cache/e5-small-trimmed",
         "output": "runs/quickstart",
         "max_steps": 2,
         "demonstration": True,

@@ -84,6 +84,8 @@ def fit(
     base.tokenizer.no_truncation()
 
     steps = total_steps(len(train), config)
+    # Beside the model folder: what lies among the checkpoints goes with them.
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(config.checkpoints.with_suffix(".logs")))
     arguments = _arguments(config, steps, has_validation=bool(validation))
     positive_weight = positive_weights(targets, config.positive_weight)
     # The loss moves the logits of a multi label by the log of its weight: begin there, and take it back at the end.

