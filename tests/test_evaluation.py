@@ -8,18 +8,10 @@ from data.rows import Row, write_rows
 from data.taxonomy import Taxonomy
 from training.baseline import Baseline
 from training.compare import compare
-from training.evaluation import (
-    Answers,
-    _calibration_interval,
-    answer,
-    evaluate,
-    evaluate_files,
-    is_latin_persian,
-    is_short,
-    is_traditional,
-)
+from training.evaluation import Answers, _calibration_interval, answer, evaluate, evaluate_files
 from training.metrics import Judged, calibration_error, confidence
 from training.report import summary, write_report
+from training.slices import is_latin_persian, is_short, is_traditional
 
 TAXONOMY = Taxonomy.read()
 

@@ -182,7 +182,7 @@ def percentiles(values: Sequence[int], shares: Sequence[float]) -> list[int]:
 
 def traits(rows: Sequence[Row]) -> dict[str, float]:
     """Shares of the rows, 0 to 1, with marks of how people really type; those of the rows' language."""
-    from training.evaluation import is_traditional
+    from training.slices import is_traditional
 
     language = rows[0].language
     texts = [row.text for row in rows]

@@ -33,8 +33,10 @@ from training.metrics import (
     macro_f1,
     macro_recall,
 )
+from training.slices import is_latin_persian, is_short, is_traditional
 
 logger = logging.getLogger(__name__)
+
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -42,8 +44,6 @@ RESAMPLES = 1000
 """Bootstrap samples behind an interval of F1."""
 CALIBRATION_RESAMPLES = 200
 CONFIDENCE_LEVEL = 0.95
-SHORT_CHARACTERS = {"zh": 8}
-SHORT_WORDS = 3
 MIN_SLICE_ROWS = 20
 """Slices with fewer judged rows are left out: their figures would be noise."""
 CHUNK = 512
@@ -254,33 +254,6 @@ def _groups(rows: Sequence[Row]) -> Iterator[tuple[str, BoolArray]]:
 
 def _languages(rows: Sequence[Row]) -> list[str]:
     return sorted({row.primary_language for row in rows})
-
-
-def is_short(row: Row) -> bool:
-    """At most three words, or eight characters of Chinese."""
-    limit = SHORT_CHARACTERS.get(row.primary_language)
-    return len(row.text.strip()) <= limit if limit else len(row.text.split()) <= SHORT_WORDS
-
-
-def is_traditional(text: str) -> bool:
-    """Written in Traditional characters: some that Big5 has and GB 2312 has not, and few the other way round."""
-    han = [character for character in text if "\u4e00" <= character <= "\u9fff"]
-    traditional = sum(_encodes(character, "big5") and not _encodes(character, "gb2312") for character in han)
-    simplified = sum(_encodes(character, "gb2312") and not _encodes(character, "big5") for character in han)
-    return traditional > simplified
-
-
-def is_latin_persian(row: Row) -> bool:
-    """A Persian row without a letter of the Persian script."""
-    return row.language == "fa" and not any("\u0600" <= character <= "\u06ff" for character in row.text)
-
-
-def _encodes(character: str, codec: str) -> bool:
-    try:
-        character.encode(codec)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _calibration_interval(judged: Judged, seed: int) -> tuple[float, float]:
