@@ -66,8 +66,9 @@ class FeedbackClassifier:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Processors without VNNI add int8 products in 16 bits, which overflow; this keeps answers the same on every machine.
-        options.add_session_config_entry("session.x64quantprecision", "1")
+        if not _has_vnni():
+            # Without VNNI int8 products are added in 16 bits, which overflow; this keeps answers right, at 1.6 times the time.
+            options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             session = onnxruntime.InferenceSession(str(opened.path / ONNX), options, providers=["CPUExecutionProvider"])
             tokenizer = Tokenizer.from_file(str(opened.path / TOKENIZER))
@@ -254,6 +255,15 @@ def _choose_multi(task: Task, scores: FloatArray, thresholds: Mapping[str, float
         best = max(chosen, key=margins.__getitem__)
         chosen = [best] if best in alone else [index for index in chosen if index not in alone]
     return chosen
+
+
+def _has_vnni() -> bool:
+    """Whether the processor says that it multiplies int8 without overflow; False where it does not say."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return False
+    return "avx512_vnni" in flags or "avx_vnni" in flags
 
 
 def available_cores() -> int:
