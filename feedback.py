@@ -62,7 +62,7 @@ def _predict(options: argparse.Namespace) -> int:
 
     texts = options.text or [line.rstrip("\n") for line in sys.stdin]
     failed = False
-    for result in FeedbackClassifier.load(_model(options)).predict(texts):
+    for result in FeedbackClassifier.load(_model(options)).predict(texts, explain=options.explain):
         print(json.dumps(result.to_dict(scores=options.scores), ensure_ascii=False, indent=options.indent))
         failed = failed or isinstance(result, Failure)
     return WITH_REJECTS if failed else CLEAN
@@ -244,6 +244,9 @@ def _parser() -> argparse.ArgumentParser:
     predict = _verb(verbs, "predict", _predict, "label texts given as arguments, or lines of standard input, as JSON")
     predict.add_argument("text", nargs="*", help="messages; standard input if there is none")
     predict.add_argument("--scores", action="store_true", help="add the probability of every label")
+    predict.add_argument(
+        "--explain", action="store_true", help="name the sentences that carried each label, as offsets into the text"
+    )
     predict.add_argument("--indent", type=int, help="spread the JSON over lines")
     _model_option(predict)
 

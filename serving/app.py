@@ -103,12 +103,12 @@ class _Routes:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._classify, body, state)
 
     def _classify(self, body: bytes, state: RequestState) -> Response:
-        asked = read_classify_request(body, self._settings)
+        asked = read_classify_request(body, self._settings, self._classifier.taxonomy.task_names)
         state.texts = len(asked.texts)
-        results = self._classifier.predict(asked.texts, asked.ids, asked.languages)
+        results = self._classifier.predict(asked.texts, asked.ids, asked.languages, explain=asked.explain)
         return JSONAnswer(
             {
-                "results": [result.to_dict(asked.scores) for result in results],
+                "results": [result.to_dict(asked.scores, asked.tasks) for result in results],
                 "model": self._classifier.version,
                 "request_id": state.id,
             }

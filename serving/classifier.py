@@ -4,28 +4,59 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from data.errors import MessageError, ModelFolderError
 from data.language import SUPPORTED, Language, identify, is_mixed
-from data.taxonomy import Task, Taxonomy
 from data.text import mend
-from serving.model_folder import ALL_LANGUAGES, DEFAULT_THRESHOLD, ONNX, TOKENIZER, ModelFolder
-from serving.prediction import Answer, Choice, Failure, Prediction
+from serving.answers import FloatArray, decide_task, pool_windows, probabilities
+from serving.explain import explain as explained
+from serving.model_folder import ALL_LANGUAGES, ONNX, TOKENIZER, ModelFolder
+from serving.prediction import Failure, Prediction
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]  # ships no types
     from tokenizers import Tokenizer
 
-FloatArray = npt.NDArray[np.float32]
 IN_FLIGHT_PER_THREAD = 8
 """Texts of one call that wait or run at a time, by thread: enough that a long text leaves no other thread idle."""
+
+
+@dataclass(frozen=True)
+class ReadWindow:
+    """One window of a text, as the network reads it."""
+
+    ids: list[int]
+    """Special tokens included."""
+    spans: list[tuple[int, int] | None]
+    """Of each piece, where it stands in the text; None for a special token."""
+    stale: int
+    """Pieces at the beginning that the window before has read already."""
+
+    @property
+    def pieces(self) -> int:
+        """Pieces of the text, special tokens apart."""
+        return sum(span is not None for span in self.spans)
+
+    @property
+    def fresh(self) -> int:
+        """Pieces that the window before has not read: the window's weight where windows are averaged."""
+        return self.pieces - self.stale
+
+    def without(self, start: int, end: int) -> ReadWindow:
+        """The window without the pieces that end in text[start:end]; itself if there are none."""
+        kept = [place for place, span in enumerate(self.spans) if span is None or not start <= max(span[0], span[1] - 1) < end]
+        if len(kept) == len(self.ids):
+            return self
+        read = [place for place, span in enumerate(self.spans) if span is not None][: self.stale]
+        stale = len(set(read).intersection(kept))
+        return ReadWindow([self.ids[place] for place in kept], [self.spans[place] for place in kept], stale)
 
 
 class FeedbackClassifier:
@@ -84,10 +115,13 @@ class FeedbackClassifier:
         texts: Sequence[str],
         ids: Sequence[str | None] | None = None,
         languages: Sequence[str | None] | None = None,
+        *,
+        explain: bool = False,
     ) -> list[Prediction | Failure]:
         """One result for each text, in order; a Failure stands where a text cannot be classified.
 
         ids: echoed in the results. languages: codes known beforehand (zh, en, fa); None where it is to be identified.
+        explain: name the sentences that carried each label; one more run of the network for each sentence.
         """
         if isinstance(texts, str):
             raise TypeError("predict takes a list of texts; write predict([text]) for one")
@@ -95,22 +129,29 @@ class FeedbackClassifier:
         codes = languages if languages is not None else [None] * len(texts)
         if not len(texts) == len(keys) == len(codes):
             raise ValueError(f"{len(texts)} texts, {len(keys)} ids and {len(codes)} languages: lengths must agree")
-        return list(self._stream(zip(texts, keys, codes, strict=True)))
+        return list(self._stream((text, key, code, explain) for text, key, code in zip(texts, keys, codes, strict=True)))
 
     def stream(self, texts: Iterable[str]) -> Iterator[Prediction | Failure]:
         """The same for texts without end: results in order, at most IN_FLIGHT_PER_THREAD texts a thread read ahead of them."""
-        return self._stream((text, None, None) for text in texts)
+        return self._stream((text, None, None, False) for text in texts)
 
     def logits(self, text: str) -> FloatArray:
         """Joint logits of one mended text, shape (labels,), before temperature; windows of a long text are pooled."""
-        encoding = self.tokenizer.encode(text)
-        windows = [encoding, *encoding.overflowing]
-        if not any(_pieces(window) for window in windows):
-            raise MessageError("empty", "nothing to read: the tokenizer knows no part of the message")
+        windows = self.read_windows(text)
         rows = np.stack([self.window_logits(window.ids) for window in windows])  # (windows, labels)
-        # A window's weight is what it reads that the one before has not read.
-        fresh = [_pieces(window) - (self._stride if number else 0) for number, window in enumerate(windows)]
-        return pool_windows(rows, np.maximum(np.array(fresh, dtype=np.float32), 1.0), self.taxonomy)
+        weights = np.array([max(window.fresh, 1) for window in windows], dtype=np.float32)
+        return pool_windows(rows, weights, self.taxonomy)
+
+    def read_windows(self, text: str) -> list[ReadWindow]:
+        """The windows in which a mended text is read. MessageError if the tokenizer knows no part of it."""
+        encoding = self.tokenizer.encode(text)
+        windows = []
+        for number, part in enumerate([encoding, *encoding.overflowing]):
+            spans = [None if special else span for span, special in zip(part.offsets, part.special_tokens_mask, strict=True)]
+            windows.append(ReadWindow(part.ids, spans, self._stride if number else 0))
+        if not any(window.pieces for window in windows):
+            raise MessageError("empty", "nothing to read: the tokenizer knows no part of the message")
+        return windows
 
     def window_logits(self, ids: Sequence[int]) -> FloatArray:
         """Joint logits of one window of pieces, shape (labels,), before temperature."""
@@ -124,7 +165,7 @@ class FeedbackClassifier:
     def close(self) -> None:
         self._pool.shutdown(wait=True)
 
-    def _stream(self, items: Iterable[tuple[str, str | None, str | None]]) -> Iterator[Prediction | Failure]:
+    def _stream(self, items: Iterable[tuple[str, str | None, str | None, bool]]) -> Iterator[Prediction | Failure]:
         waiting: deque[Future[Prediction | Failure]] = deque()
         for item in items:
             # Few at a time, so that a long list does not keep the texts of other callers waiting.
@@ -134,13 +175,13 @@ class FeedbackClassifier:
         while waiting:
             yield waiting.popleft().result()
 
-    def _predict(self, text: str, key: str | None, code: str | None) -> Prediction | Failure:
+    def _predict(self, text: str, key: str | None, code: str | None, explain: bool) -> Prediction | Failure:
         try:
-            return self._predict_one(text, key, code)
+            return self._predict_one(text, key, code, explain)
         except MessageError as error:
             return Failure(key, error.code, str(error))
 
-    def _predict_one(self, text: str, key: str | None, code: str | None) -> Prediction:
+    def _predict_one(self, text: str, key: str | None, code: str | None, explain: bool) -> Prediction:
         if not isinstance(text, str):
             raise MessageError("not_text", f"a message must be text, this is {type(text).__name__}")
         if len(text) > self._max_characters:
@@ -155,14 +196,17 @@ class FeedbackClassifier:
         if is_mixed(mended.text):
             warnings.append("mixed_language")
         logits = self.logits(mended.text)
+        temperatures = {task.name: self._temperature(task.name, language.code) for task in self.taxonomy}
         answers = {
             task.name: decide_task(
                 task,
-                probabilities(task, logits[self.taxonomy.columns(task.name)], self._temperature(task.name, language.code)),
+                probabilities(task, logits[self.taxonomy.columns(task.name)], temperatures[task.name]),
                 self._thresholds.get(task.name, {}),
             )
             for task in self.taxonomy
         }
+        if explain:
+            answers = explained(self, mended, answers, logits, temperatures)
         labels = {task: answer.labels for task, answer in answers.items()}
         return Prediction(
             id=key,
@@ -190,71 +234,6 @@ def _check_network(folder: ModelFolder, session: onnxruntime.InferenceSession) -
         raise ModelFolderError(
             f"{folder.path}/{ONNX} gives {labels} logits, the taxonomy has {folder.taxonomy.size} labels. Train anew."
         )
-
-
-def _pieces(window: Any) -> int:
-    """How many pieces of the text a window holds, special tokens apart."""
-    return int(len(window.ids) - sum(window.special_tokens_mask))
-
-
-def pool_windows(rows: FloatArray, weights: FloatArray, taxonomy: Taxonomy) -> FloatArray:
-    """Pool the logits of a text's windows, (windows, labels) to (labels,).
-
-    Single tasks: mean weighted by what each window reads. Multi tasks: a topic named anywhere counts (maximum), and a label
-    that stands alone must hold everywhere (minimum).
-    """
-    if len(rows) == 1:
-        only: FloatArray = rows[0]
-        return only
-    pooled = np.average(rows, axis=0, weights=weights).astype(np.float32)
-    for task in taxonomy:
-        if not task.single:
-            start = taxonomy.columns(task.name).start
-            for offset, label in enumerate(task.labels):
-                column = rows[:, start + offset]
-                pooled[start + offset] = column.min() if label.exclusive else column.max()
-    return pooled
-
-
-def probabilities(task: Task, logits: FloatArray, temperature: float) -> FloatArray:
-    """Calibrated probabilities of a task's labels: softmax (single) or sigmoid (multi) of logits / temperature.
-
-    logits: (..., labels of the task), before softmax.
-    """
-    scaled = logits.astype(np.float64) / temperature
-    if task.single:
-        exponents = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-        result: FloatArray = (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
-    else:
-        result = (1.0 / (1.0 + np.exp(-np.clip(scaled, -60, 60)))).astype(np.float32)
-    return result
-
-
-def decide_task(task: Task, scores: FloatArray, thresholds: Mapping[str, float]) -> Answer:
-    """Choose a task's labels from its calibrated scores, shape (labels of the task,)."""
-    chosen = [int(scores.argmax())] if task.single else _choose_multi(task, scores, thresholds)
-    best = max((float(scores[index]) for index in chosen), default=float(1.0 - scores.max()))
-    return Answer(
-        choices=tuple(Choice(task.names[index], float(scores[index])) for index in chosen),
-        single=task.single,
-        abstained=best < task.abstain_below,
-        scores={name: float(score) for name, score in zip(task.names, scores, strict=True)},
-    )
-
-
-def _choose_multi(task: Task, scores: FloatArray, thresholds: Mapping[str, float]) -> list[int]:
-    # How far a score is above its threshold, so that labels with thresholds of their own can be compared.
-    margins = [
-        float(score) / max(thresholds.get(name, DEFAULT_THRESHOLD), 1e-6) for name, score in zip(task.names, scores, strict=True)
-    ]
-    chosen = [index for index, margin in enumerate(margins) if margin >= 1.0]
-    if not chosen and task.at_least_one:
-        chosen = [max(range(len(margins)), key=margins.__getitem__)]
-    alone = [index for index in chosen if task.labels[index].exclusive]
-    if alone and len(chosen) > 1:
-        best = max(chosen, key=margins.__getitem__)
-        chosen = [best] if best in alone else [index for index in chosen if index not in alone]
-    return chosen
 
 
 def _has_vnni() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,33 @@ PROBABILITY_DIGITS = 4
 
 
 @dataclass(frozen=True)
+class Sentence:
+    """A sentence of the message that carried a label."""
+
+    start: int
+    """Where it begins in the message as it was sent, in characters (code points)."""
+    end: int
+    """Where it ends: the character after its last."""
+    effect: float | None
+    """What the label's probability loses without it, -1 to 1; None where the message is this one sentence."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"start": self.start, "end": self.end, "effect": None if self.effect is None else _rounded(self.effect)}
+
+
+@dataclass(frozen=True)
 class Choice:
     label: str
     probability: float
     """Calibrated, 0 to 1."""
+    sentences: tuple[Sentence, ...] | None = None
+    """Those that carried the label, the strongest first; None unless asked for."""
+
+    def to_dict(self) -> dict[str, Any]:
+        chosen: dict[str, Any] = {"label": self.label, "probability": _rounded(self.probability)}
+        if self.sentences is not None:
+            chosen["sentences"] = [sentence.to_dict() for sentence in self.sentences]
+        return chosen
 
 
 @dataclass(frozen=True)
@@ -36,8 +59,8 @@ class Answer:
         return tuple(choice.label for choice in self.choices)
 
     def to_dict(self, scores: bool = False) -> dict[str, Any]:
-        chosen = [{"label": choice.label, "probability": _rounded(choice.probability)} for choice in self.choices]
-        answer: dict[str, Any] = dict(chosen[0]) if self.single else {"labels": chosen}
+        chosen = [choice.to_dict() for choice in self.choices]
+        answer: dict[str, Any] = chosen[0] if self.single else {"labels": chosen}
         answer["abstained"] = self.abstained
         if scores:
             answer["scores"] = {label: _rounded(score) for label, score in self.scores.items()}
@@ -62,8 +85,8 @@ class Prediction:
     def abstained(self) -> tuple[str, ...]:
         return tuple(task for task, answer in self.answers.items() if answer.abstained)
 
-    def to_dict(self, scores: bool = False) -> dict[str, Any]:
-        """The JSON form; `scores` adds the probability of every label of every task."""
+    def to_dict(self, scores: bool = False, tasks: Collection[str] | None = None) -> dict[str, Any]:
+        """The JSON form. scores: add the probability of every label. tasks: only the answers to these; all if None."""
         return {
             "id": self.id,
             "language": {
@@ -71,7 +94,7 @@ class Prediction:
                 "probability": _rounded(self.language.probability),
                 "supported": self.language.supported,
             },
-            "answers": {task: answer.to_dict(scores) for task, answer in self.answers.items()},
+            "answers": {task: answer.to_dict(scores) for task, answer in self.answers.items() if tasks is None or task in tasks},
             "departments": list(self.departments),
             "priority": self.priority,
             "repairs": list(self.repairs),
@@ -89,9 +112,9 @@ class Failure:
     """`empty`, `too_long` or `not_text`."""
     message: str
 
-    def to_dict(self, scores: bool = False) -> dict[str, Any]:
+    def to_dict(self, scores: bool = False, tasks: Collection[str] | None = None) -> dict[str, Any]:
         return {"id": self.id, "error": {"code": self.code, "message": self.message}}
 
 
 def _rounded(probability: float) -> float:
-    return round(float(probability), PROBABILITY_DIGITS)
+    return round(float(probability), PROBABILITY_DIGITS) + 0.0  # no -0.0

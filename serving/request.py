@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
@@ -51,9 +52,11 @@ class Item(BaseModel):
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    texts: list[Text] | None = None
-    items: list[Item] | None = None
+    texts: list[Text] = []
+    items: list[Item] = []
+    tasks: list[str] = []
     scores: bool = False
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,15 +64,21 @@ class ClassifyRequest:
     texts: list[str]
     ids: list[str | None]
     languages: list[str | None]
+    tasks: list[str] | None
+    """Answers to give; None: all."""
     scores: bool
+    explain: bool
 
 
-def read_classify_request(body: bytes, settings: ServiceSettings) -> ClassifyRequest:
-    """Parse and check a body of `POST /v1/classify`. RequestError says what is wrong, and in which field."""
+def read_classify_request(body: bytes, settings: ServiceSettings, tasks: Sequence[str]) -> ClassifyRequest:
+    """Parse and check a body of `POST /v1/classify`. RequestError says what is wrong, and in which field.
+
+    tasks: names of those that the model answers.
+    """
     document = _parse(body)
     if not isinstance(document, dict):
         raise RequestError(422, "invalid_request", 'Send a JSON object: {"texts": ["..."]} or {"items": [{"text": "..."}]}.')
-    given = [name for name in ("texts", "items") if document.get(name) is not None]
+    given = [name for name in ("texts", "items") if name in document]
     if len(given) != 1:
         which = "both `texts` and `items`" if given else "neither `texts` nor `items`"
         raise RequestError(
@@ -77,29 +86,43 @@ def read_classify_request(body: bytes, settings: ServiceSettings) -> ClassifyReq
         )
     listed = document[given[0]]
     if isinstance(listed, list):
-        check_count(len(listed), given[0], settings)
+        check_count(len(listed), given[0], settings, explain=document.get("explain") is True)
     try:
         parsed = Body.model_validate(document)
     except ValidationError as error:
         raise _refused(error) from None  # the original holds the text
-    if parsed.items is not None:
-        return ClassifyRequest(
-            [item.text for item in parsed.items],
-            [item.id for item in parsed.items],
-            [item.language for item in parsed.items],
-            parsed.scores,
-        )
-    texts = parsed.texts or []
-    return ClassifyRequest(texts, [None] * len(texts), [None] * len(texts), parsed.scores)
+    if "tasks" in document:
+        _check_tasks(parsed.tasks, tasks)
+    items = parsed.items or [Item(text=text) for text in parsed.texts]
+    return ClassifyRequest(
+        texts=[item.text for item in items],
+        ids=[item.id for item in items],
+        languages=[item.language for item in items],
+        tasks=parsed.tasks or None,
+        scores=parsed.scores,
+        explain=parsed.explain,
+    )
 
 
-def check_count(count: int, field: str, settings: ServiceSettings) -> None:
+def _check_tasks(asked: list[str], tasks: Sequence[str]) -> None:
+    known = ", ".join(tasks)
+    if not asked:
+        raise RequestError(422, "invalid_request", f"tasks: name at least one of {known}, or leave the field out.", "tasks")
+    for place, task in enumerate(asked):
+        if task not in tasks:
+            raise RequestError(422, "invalid_request", f"tasks.{place}: no such task; this model has {known}.", f"tasks.{place}")
+
+
+def check_count(count: int, field: str, settings: ServiceSettings, *, explain: bool = False) -> None:
     """RequestError if a request has more texts than the service takes."""
-    if count > settings.max_texts:
+    setting = "max_explained_texts" if explain and settings.max_explained_texts < settings.max_texts else "max_texts"
+    limit = getattr(settings, setting)
+    if count > limit:
+        kind = " to explain" if setting == "max_explained_texts" else ""
         raise RequestError(
             422,
             "too_many_texts",
-            f"{count} texts; at most {settings.max_texts} a request ({VARIABLES['max_texts']}). Send several requests.",
+            f"{count} texts{kind}; at most {limit} a request ({VARIABLES[setting]}). Send several requests.",
             field,
         )
 

@@ -19,6 +19,7 @@ VARIABLES = {
     "workers": PREFIX + "WORKERS",
     "threads": PREFIX + "THREADS",
     "max_texts": PREFIX + "MAX_TEXTS",
+    "max_explained_texts": PREFIX + "MAX_EXPLAINED_TEXTS",
     "max_body_bytes": PREFIX + "MAX_BODY_BYTES",
     "request_seconds": PREFIX + "REQUEST_SECONDS",
 }
@@ -37,13 +38,15 @@ class ServiceSettings:
     """Texts that run side by side in a process; 0: the cores that it may use, divided by the workers."""
     max_texts: int = 256
     """Texts a request."""
+    max_explained_texts: int = 32
+    """Texts a request that asks to have them explained: each costs as many runs of the network as it has sentences."""
     max_body_bytes: int = MEBIBYTE
     """Bytes a request body: 256 texts of 4,000 bytes; two cores answer as much in well under a minute."""
     request_seconds: int = 60
     """Seconds a request, after which the caller gets 504."""
 
     def __post_init__(self) -> None:
-        least = {"workers": 1, "threads": 0, "max_texts": 1, "max_body_bytes": 1024, "request_seconds": 1}
+        least = {"workers": 1, "threads": 0, "max_texts": 1, "max_explained_texts": 1, "max_body_bytes": 1024, "request_seconds": 1}
         faults = [
             f"{VARIABLES[name]} is {getattr(self, name)}; write at least {low}"
             for name, low in least.items()

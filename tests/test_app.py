@@ -81,6 +81,29 @@ def test_scores_are_given_when_asked_for(client: TestClient) -> None:
     assert len(scored["answers"]["tone"].pop("scores")) == 6
 
 
+def test_only_the_tasks_asked_for_are_answered_and_the_rest_stays(client: TestClient) -> None:
+    whole = client.post("/v1/classify", json={"texts": TEXTS}).json()["results"]
+    part = client.post("/v1/classify", json={"texts": TEXTS, "tasks": ["category", "sentiment"]}).json()["results"]
+    for all_answers, some in zip(whole, part, strict=True):
+        assert list(some["answers"]) == ["sentiment", "category"]  # the taxonomy's order
+        assert all_answers["answers"].pop("tone")
+        assert some == all_answers
+
+
+def test_explained_labels_name_their_sentences_and_nothing_else_changes(client: TestClient) -> None:
+    text = "خيلي ممنون. ｐａｒｃｅｌ افتضاح!  " + TEXTS[0]
+    plain = client.post("/v1/classify", json={"texts": [text, " "]}).json()["results"]
+    explained = client.post("/v1/classify", json={"texts": [text, " "], "explain": True}).json()["results"]
+    assert explained[1] == plain[1]
+    delivery = next(label for label in explained[0]["answers"]["category"]["labels"] if label["label"] == "delivery")
+    named = [text[sentence["start"] : sentence["end"]] for sentence in delivery["sentences"]]
+    assert named[0] in ("ｐａｒｃｅｌ افتضاح!", TEXTS[0])
+    for answer in explained[0]["answers"].values():
+        for label in answer.get("labels", [answer]):
+            assert all(-1 <= sentence["effect"] <= 1 for sentence in label.pop("sentences"))
+    assert explained[0] == plain[0]
+
+
 def test_no_texts_give_no_results(client: TestClient) -> None:
     assert client.post("/v1/classify", json={"texts": []}).json()["results"] == []
 
@@ -134,6 +157,14 @@ def test_characters_are_sent_as_they_are(client: TestClient) -> None:
         ({"items": [{"text": "a", "txet": "b"}]}, "items.0.txet", "not permitted"),
         ({"texts": ["a"], "score": True}, "score", "not permitted"),
         ({"texts": ["a"], "scores": "yes"}, "scores", "valid boolean"),
+        ({"texts": ["a"], "explain": 1}, "explain", "valid boolean"),
+        ({"texts": ["a"], "explain": None}, "explain", "valid boolean"),
+        ({"texts": None}, "texts", "valid list"),
+        ({"items": None}, "items", "valid list"),
+        ({"texts": ["a"], "tasks": None}, "tasks", "valid list"),
+        ({"texts": ["a"], "tasks": "tone"}, "tasks", "valid list"),
+        ({"texts": ["a"], "tasks": []}, "tasks", "at least one of sentiment, tone, category"),
+        ({"texts": ["a"], "tasks": ["tone", "mood"]}, "tasks.1", "no such task; this model has sentiment, tone, category"),
         (["great"], None, "Send a JSON object"),
         ("great", None, "Send a JSON object"),
     ],
@@ -174,6 +205,15 @@ def test_too_many_texts_are_refused_with_the_limit_and_its_setting(client: TestC
         error = error_of(client.post("/v1/classify", json=body), 422, "too_many_texts")
         assert error["field"] == field
         assert "5 texts; at most 4 a request (FEEDBACK_MAX_TEXTS)" in error["message"]
+
+
+def test_fewer_texts_may_be_explained_than_classified(classifier: FeedbackClassifier) -> None:
+    settings = ServiceSettings(max_texts=4, max_explained_texts=2)
+    with TestClient(make_app(classifier, settings)) as client:
+        assert client.post("/v1/classify", json={"texts": ["great"] * 2, "explain": True}).status_code == 200
+        assert client.post("/v1/classify", json={"texts": ["great"] * 4, "explain": False}).status_code == 200
+        error = error_of(client.post("/v1/classify", json={"texts": ["great"] * 3, "explain": True}), 422, "too_many_texts")
+        assert "3 texts to explain; at most 2 a request (FEEDBACK_MAX_EXPLAINED_TEXTS)" in error["message"]
 
 
 def test_a_body_over_the_limit_is_refused_by_its_length(client: TestClient) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from data.language import Language
-from serving.prediction import Answer, Choice, Failure, Prediction
+from serving.prediction import Answer, Choice, Failure, Prediction, Sentence
 
 PREDICTION = Prediction(
     id="42",
@@ -47,10 +47,25 @@ def test_scores_add_every_label_of_every_task_rounded_to_four_decimals() -> None
     assert answers["tone"]["scores"] == {"calm": 0.29, "frustrated": 0.71}
 
 
+def test_only_the_tasks_asked_for_are_given_and_nothing_else_changes() -> None:
+    whole, part = PREDICTION.to_dict(), PREDICTION.to_dict(tasks=["tone"])
+    assert part["answers"] == {"tone": whole["answers"]["tone"]}
+    assert {**part, "answers": whole["answers"]} == whole
+
+
+def test_sentences_stand_with_the_label_that_they_carried() -> None:
+    choice = Choice("calm", 0.71, (Sentence(3, 9, 0.41237), Sentence(0, 2, -0.00001)))
+    answer = Answer((choice,), False, False, {"calm": 0.71})
+    assert json.dumps(answer.to_dict()["labels"]) == (
+        '[{"label": "calm", "probability": 0.71, '
+        '"sentences": [{"start": 3, "end": 9, "effect": 0.4124}, {"start": 0, "end": 2, "effect": 0.0}]}]'
+    )
+
+
 def test_a_failure_has_an_id_and_an_error_and_nothing_else() -> None:
     failure = Failure("7", "empty", "nothing to read")
     assert failure.to_dict() == {"id": "7", "error": {"code": "empty", "message": "nothing to read"}}
-    assert failure.to_dict(scores=True) == failure.to_dict()
+    assert failure.to_dict(scores=True, tasks=["tone"]) == failure.to_dict()
 
 
 def test_abstained_names_the_tasks_whose_answer_is_for_a_person() -> None:
