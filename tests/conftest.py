@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from serving.classifier import FeedbackClassifier
     from serving.model_folder import ModelFolder
+
+
+@pytest.fixture(scope="session")
+def corpus_rows() -> Callable[[str], list[dict[str, Any]]]:
+    """Called with a language: the records of the corpus's written part."""
+    folder = Path(__file__).resolve().parent.parent / "data" / "corpus"
+    return lambda language: [json.loads(line) for line in (folder / f"{language}.jsonl").read_text("utf-8").splitlines()]
 
 
 @pytest.fixture(scope="session")

@@ -147,8 +147,10 @@ def test_training_goes_on_from_a_model_folder_and_keeps_its_head(trained, rows_f
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_any_encoder_goes_through_the_same_code(architecture, rows_file, tmp_path):
     base = make_tiny_base(tmp_path / "base", architecture, texts=[row["text"] for row in rows_of()])
-    folder = train(config_for(rows_file, base, tmp_path / "model", max_steps=2, layers=1, layer_decay=0.8))
+    folder = train(config_for(rows_file, base, tmp_path / "model", max_steps=2, layers=1, layer_decay=0.8, augmentation=0.5))
     assert json.loads((folder.path / "config.json").read_text("utf-8"))["num_hidden_layers"] == 1
+    training = folder.manifest["training"]
+    assert training["history"]["train_rows"] > 1.3 * training["rows"]["train"]  # the changed copies are learnt from too
     classifier = FeedbackClassifier.load(folder)
     for prediction in classifier.predict(["the app great", "客服 坏了", "قیمت خوب بود"]):
         assert set(prediction.answers) == {"sentiment", "tone", "category"}
@@ -319,6 +321,16 @@ def test_a_resume_with_other_settings_names_the_difference(rows_file, base, tmp_
     (config.checkpoints / "config.json").write_text(json.dumps({**config.to_dict(), "epochs": 3.0}), "utf-8")
     with pytest.raises(ConfigError, match=r"other settings: epochs was 3\.0, is 2\.0"):
         train(config, resume=True)
+
+
+def test_a_setting_that_the_earlier_release_did_not_have_does_not_stop_a_resume(rows_file, base, tmp_path):
+    config = config_for(rows_file, base, tmp_path / "model")
+    config.checkpoints.mkdir()
+    document = config.to_dict()
+    del document["augmentation"]
+    (config.checkpoints / "config.json").write_text(json.dumps(document), "utf-8")
+    claim_checkpoints(config, resume=True)
+    assert json.loads((config.checkpoints / "config.json").read_text("utf-8"))["augmentation"] == 0.0
 
 
 @pytest.mark.parametrize("name", ["/nowhere/base", "./nowhere"])

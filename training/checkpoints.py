@@ -29,7 +29,8 @@ def claim_checkpoints(config: TrainingConfig, resume: bool) -> None:
     if folder.exists() and not resume:
         raise ConfigError(f"{folder} holds checkpoints of an earlier run. Go on with --resume, or remove the folder to start anew.")
     if copy.exists():
-        before = _read_copy(copy)
+        # A setting that the earlier run's release did not have yet was as it is by default.
+        before = {**TrainingConfig(rows=config.rows, output=config.output).to_dict(), **_read_copy(copy)}
         changed = sorted(
             key for key in {*before, *document} - LATER_SETTINGS - {FILES_SHA256} if before.get(key) != document.get(key)
         )

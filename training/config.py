@@ -31,6 +31,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "patience": (0, 1000),
     "threads": (0, 4096),
     "rows_per_source": (0, 10**9),
+    "augmentation": (0, 1),
     "head_start_rows": (0, 10**9),
     "validation_rows": (0, 10**9),
     "test_rows": (0, 10**9),
@@ -98,6 +99,9 @@ class TrainingConfig:
     """A source's weight is its count to minus this power. 0: rows count alike; 1: sources count alike."""
     rows_per_source: int = 0
     """Training rows taken from each source at most, chosen by the hash of their text; 0 takes all."""
+    augmentation: float = 0.0
+    """Share of the training rows that get a changed copy, 0 to 1: Persian in Latin letters, Traditional or Simplified, typos,
+    half-spaces, casing and the like (training/augmentation.py). The labels stay."""
 
     seed: int = 0
     """Of the head, the order of rows and dropout."""

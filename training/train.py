@@ -45,6 +45,7 @@ def train(config: TrainingConfig, resume: bool = False) -> ModelFolder | None:
     resume: go on from the newest checkpoint of the same configuration. Under torchrun only the first process returns a folder.
     Raises DataError, ConfigError or ModelFolderError before anything is written; a kill leaves checkpoints and no folder.
     """
+    from training.augmentation import with_copies
     from training.fit import fit
     from training.model import load_base
 
@@ -57,7 +58,8 @@ def train(config: TrainingConfig, resume: bool = False) -> ModelFolder | None:
     if first:
         claim_checkpoints(config, resume)
     try:
-        network, history = fit(base, taxonomy, parts["train"], parts["validation"], config, resume)
+        rows = with_copies(parts["train"], config.augmentation, config.seed)
+        network, history = fit(base, taxonomy, rows, parts["validation"], config, resume)
     except BaseException:
         if first and not any(config.checkpoints.glob("checkpoint-*")):
             shutil.rmtree(config.checkpoints, ignore_errors=True)  # there is nothing to go on from
