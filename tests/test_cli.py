@@ -208,3 +208,15 @@ def test_the_examples_of_the_readme_name_verbs_that_exist():
     assert named
     for verb in named:
         assert f"    {verb}" in shown, verb
+
+
+def test_label_masks_what_points_at_a_person_and_measures_it(model_path, tmp_path):
+    (tmp_path / "in.csv").write_text("text\nwrite to anna@example.com\n", "utf-8")
+    result = run("label", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--model", model_path, "--redact")
+    assert result.returncode == 0, result.stderr
+    assert "masked    email 1" in result.stdout
+    assert "write to [EMAIL]" in (tmp_path / "out.csv").read_text("utf-8")
+    (tmp_path / "marked.tsv").write_text("language\ttext\nfa\tبه {{email:anna@example.com}} بنویسید\n", "utf-8")
+    shown = run("data", "redaction", tmp_path / "marked.tsv").stdout.splitlines()
+    assert shown[0] == "1 rows, 0 of them with nothing to mask"
+    assert shown[2].split() == ["email", "1", "1", "1", "100.0%", "100.0%", "100.0%"]
