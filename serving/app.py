@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,65 +16,39 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from data.errors import ModelFolderError
+from data.errors import FeedbackError, ModelFolderError
+from serving.answer import SCOPE_KEY, JSONAnswer, RequestState, code_of, error_answer
 from serving.classifier import FeedbackClassifier
-from serving.door import PROBES, SCOPE_KEY, Door, JSONAnswer, RequestState, code_of, error_answer
+from serving.door import PROBES, Door
 from serving.model_folder import METRICS
-from serving.openapi import OpenAPI
-from serving.page import PAGES, page_routes
-from serving.prediction import Failure
+from serving.reception import Reception
 from serving.request import RequestError, read_classify_request
+from serving.served import ServedModel
 from serving.settings import ServiceSettings
+from serving.supervisor import reload_siblings
 
-WAITING_REQUESTS = 32
-"""Requests whose texts are being classified at a time; their texts share the classifier's threads. More wait in turn."""
-SELF_TEST = {
-    "zh": "快递很慢，我想退款。",
-    "en": "The parcel is late and I want a refund.",
-    "fa": "بسته دیر رسید و پولم را می‌خواهم.",
-}
-PATHS = PROBES | PAGES | {"/v1/classify", "/v1/model", "/v1/taxonomy", "/openapi.json"}
+logger = logging.getLogger(__name__)
+
+PATHS = PROBES | {"/v1/classify", "/v1/model", "/v1/model/reload", "/v1/taxonomy", "/metrics"}
 
 
-class Readiness:
-    """True once the model has really answered in all three languages."""
-
-    def __init__(self, classifier: FeedbackClassifier) -> None:
-        self._classifier = classifier
-        self._lock = threading.Lock()
-        self._passed = False
-
-    def check(self) -> bool:
-        """Run the self-test if it has not been passed. ModelFolderError if the model does not answer it."""
-        with self._lock:
-            if not self._passed:
-                for language, result in zip(SELF_TEST, self._classifier.predict(list(SELF_TEST.values())), strict=True):
-                    if isinstance(result, Failure):
-                        raise ModelFolderError(
-                            f"{self._classifier.folder.path}: self-test in '{language}' failed: {result.message}"
-                        )
-                    scores = [score for answer in result.answers.values() for score in answer.scores.values()]
-                    if not all(0.0 <= score <= 1.0 for score in scores):  # false for NaN too
-                        raise ModelFolderError(f"{self._classifier.folder.path}: self-test in '{language}' gave no probabilities.")
-                self._passed = True
-        return True
-
-
-def make_app(classifier: FeedbackClassifier, settings: ServiceSettings, readiness: Readiness | None = None) -> Starlette:
-    """The application that answers `/v1/...` and the probes with this classifier."""
-    routes = _Routes(classifier, settings, readiness or Readiness(classifier))
+def make_app(model: FeedbackClassifier | ServedModel, reception: Reception | ServiceSettings) -> Starlette:
+    """The application that answers `/v1/...`, the probes and `/metrics` with this model."""
+    reception = Reception(reception) if isinstance(reception, ServiceSettings) else reception
+    served = ServedModel(model) if isinstance(model, FeedbackClassifier) else model
+    routes = _Routes(served, reception)
     return Starlette(
         routes=[
             Route("/v1/classify", routes.classify, methods=["POST"]),
             Route("/v1/model", routes.model, methods=["GET"]),
+            Route("/v1/model/reload", routes.reload, methods=["POST"]),
             Route("/v1/taxonomy", routes.taxonomy, methods=["GET"]),
-            Route("/openapi.json", routes.openapi, methods=["GET"]),
-            *page_routes(),
             Route("/livez", routes.livez, methods=["GET"]),
             Route("/healthz", routes.livez, methods=["GET"]),
             Route("/readyz", routes.readyz, methods=["GET"]),
+            Route("/metrics", routes.metrics, methods=["GET"]),
         ],
-        middleware=[Middleware(Door, settings=settings, routes=PATHS), Middleware(_Own)],
+        middleware=[Middleware(Door, reception=reception, routes=PATHS), Middleware(_Own)],
         exception_handlers={HTTPException: _refused, RequestError: _wrong},
     )
 
@@ -92,14 +66,11 @@ class _Own:
 
 
 class _Routes:
-    def __init__(self, classifier: FeedbackClassifier, settings: ServiceSettings, readiness: Readiness) -> None:
-        self._classifier = classifier
-        self._settings = settings
-        self._readiness = readiness
-        self._threads = ThreadPoolExecutor(WAITING_REQUESTS, thread_name_prefix="request")
-        self._model = model_document(classifier)
-        self._taxonomy = taxonomy_document(classifier)
-        self._openapi = OpenAPI(settings)
+    def __init__(self, served: ServedModel, reception: Reception) -> None:
+        self._served = served
+        self._reception = reception
+        self._settings = reception.settings
+        self._threads = ThreadPoolExecutor(self._settings.max_in_flight, thread_name_prefix="request")
 
     async def classify(self, request: Request) -> Response:
         state = _state(request.scope)
@@ -108,36 +79,55 @@ class _Routes:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._classify, body, state)
 
     def _classify(self, body: bytes, state: RequestState) -> Response:
-        asked = read_classify_request(body, self._settings, self._classifier.taxonomy.task_names)
+        classifier = self._served.classifier  # the same one to the end, though another may take its place meanwhile
+        asked = read_classify_request(body, self._settings, classifier.taxonomy.task_names)
+        results = classifier.predict(asked.texts, asked.ids, asked.languages, explain=asked.explain, watch=state.watch)
         state.texts = len(asked.texts)
-        results = self._classifier.predict(asked.texts, asked.ids, asked.languages, explain=asked.explain)
+        self._reception.metrics.predicted(results)
         return JSONAnswer(
             {
                 "results": [result.to_dict(asked.scores, asked.tasks) for result in results],
-                "model": self._classifier.version,
+                "model": classifier.version,
                 "request_id": state.id,
             }
         )
 
     async def model(self, request: Request) -> Response:
-        return JSONAnswer(self._model)
+        return JSONAnswer(model_document(self._served.classifier))
 
     async def taxonomy(self, request: Request) -> Response:
-        return JSONAnswer(self._taxonomy)
-
-    async def openapi(self, request: Request) -> Response:
-        make = self._openapi.document
-        return JSONAnswer(await asyncio.get_running_loop().run_in_executor(self._threads, make, self._classifier))
+        return JSONAnswer(taxonomy_document(self._served.classifier))
 
     async def livez(self, request: Request) -> Response:
         return JSONAnswer({"status": "alive"})
 
     async def readyz(self, request: Request) -> Response:
         try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._readiness.check)
+            await asyncio.get_running_loop().run_in_executor(None, self._served.check)
         except ModelFolderError as error:
             raise RequestError(503, "not_ready", "The model does not answer its self-test.") from error
-        return JSONAnswer({"status": "ready", "model": self._classifier.version})
+        return JSONAnswer({"status": "ready", "model": self._served.classifier.version})
+
+    async def metrics(self, request: Request) -> Response:
+        self._reception.rooms()
+        text = await asyncio.get_running_loop().run_in_executor(None, self._reception.metrics.text)
+        return Response(text, media_type=self._reception.metrics.content_type)
+
+    async def reload(self, request: Request) -> Response:
+        key = _state(request.scope).key
+        if key is None or not key.admin:
+            message = "Loading another model needs a key that is marked admin; see docs/serving.md, Keys."
+            raise RequestError(403, "forbidden", message)
+        try:
+            before, after = await asyncio.get_running_loop().run_in_executor(None, self._served.reload)
+        except FeedbackError as error:
+            # The path of the folder stays in the log.
+            logger.error("The model stays as it was: %s", error)
+            message = f"The folder holds no model that answers; {self._served.classifier.version} goes on. The log says why."
+            raise RequestError(409, "reload_failed", message) from error
+        if after != before:
+            reload_siblings(self._settings)
+        return JSONAnswer({"model": after, "before": before, "changed": after != before})
 
 
 def model_document(classifier: FeedbackClassifier) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,10 +17,13 @@ import numpy as np
 from data.errors import MessageError, ModelFolderError
 from data.language import SUPPORTED, Language, identify, is_mixed
 from data.text import mend
+from serving.answers import FloatArray, decide_task, pool_windows, probabilities
+from serving.cache import AnswerCache
 from serving.explain import explain as explained
-from serving.labels import FloatArray, decide_task, pool_windows, probabilities
 from serving.model_folder import ALL_LANGUAGES, ONNX, TOKENIZER, ModelFolder
 from serving.prediction import Failure, Prediction
+from serving.settings import VARIABLES
+from serving.watch import Watch
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]  # ships no types
@@ -66,7 +71,16 @@ class FeedbackClassifier:
     text and the model alone, never on what it is sent together with.
     """
 
-    def __init__(self, folder: ModelFolder, session: onnxruntime.InferenceSession, tokenizer: Tokenizer, threads: int) -> None:
+    def __init__(
+        self,
+        folder: ModelFolder,
+        session: onnxruntime.InferenceSession,
+        tokenizer: Tokenizer,
+        threads: int,
+        *,
+        max_characters: int = 0,
+        cache_texts: int = 0,
+    ) -> None:
         self.folder = folder
         self.taxonomy = folder.taxonomy
         self.version = folder.version
@@ -76,15 +90,23 @@ class FeedbackClassifier:
         self._stride = folder.window.stride
         self._temperatures = folder.temperatures
         self._thresholds = folder.thresholds
-        self._max_characters = folder.max_characters
+        self._max_characters = min(max_characters or folder.max_characters, folder.max_characters)
+        lower = self._max_characters < folder.max_characters
+        self._limit_name = VARIABLES["max_characters"] if lower else "limits.max_characters of the model"
+        self._cache = AnswerCache(cache_texts) if cache_texts else None
+        self._clock = threading.local()
         self._in_flight = IN_FLIGHT_PER_THREAD * threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="classify")
 
     @classmethod
-    def load(cls, folder: str | Path | ModelFolder, threads: int | None = None) -> FeedbackClassifier:
+    def load(
+        cls, folder: str | Path | ModelFolder, threads: int | None = None, *, max_characters: int = 0, cache_texts: int = 0
+    ) -> FeedbackClassifier:
         """Open a model folder and make it ready to answer.
 
         threads: texts that run side by side; as many as the processor has cores if None.
+        max_characters: a lower limit a text than the folder's; the folder's if 0.
+        cache_texts: different texts whose answers are kept (serving/cache.py); none if 0.
         Raises ModelFolderError if the folder is missing, altered or does not load.
         """
         import onnxruntime
@@ -108,7 +130,8 @@ class FeedbackClassifier:
         except Exception as error:  # both libraries raise their own, undocumented types
             raise ModelFolderError(f"{opened.path}: {error}. The folder does not load; copy it again or train anew.") from error
         _check_network(opened, session)
-        return cls(opened, session, tokenizer, threads or available_cores())
+        cores = threads or available_cores()
+        return cls(opened, session, tokenizer, cores, max_characters=max_characters, cache_texts=cache_texts)
 
     def predict(
         self,
@@ -117,11 +140,13 @@ class FeedbackClassifier:
         languages: Sequence[str | None] | None = None,
         *,
         explain: bool = False,
+        watch: Watch | None = None,
     ) -> list[Prediction | Failure]:
         """One result for each text, in order; a Failure stands where a text cannot be classified.
 
         ids: echoed in the results. languages: codes known beforehand (zh, en, fa); None where it is to be identified.
         explain: name the sentences that carried each label; one more run of the network for each sentence.
+        watch: measures this call, and can stop it from another thread; predict then raises Stopped.
         """
         if isinstance(texts, str):
             raise TypeError("predict takes a list of texts; write predict([text]) for one")
@@ -129,7 +154,8 @@ class FeedbackClassifier:
         codes = languages if languages is not None else [None] * len(texts)
         if not len(texts) == len(keys) == len(codes):
             raise ValueError(f"{len(texts)} texts, {len(keys)} ids and {len(codes)} languages: lengths must agree")
-        return list(self._stream((text, key, code, explain) for text, key, code in zip(texts, keys, codes, strict=True)))
+        items = ((text, key, code, explain) for text, key, code in zip(texts, keys, codes, strict=True))
+        return list(self._stream(items, watch))
 
     def stream(self, texts: Iterable[str]) -> Iterator[Prediction | Failure]:
         """The same for texts without end: results in order, at most IN_FLIGHT_PER_THREAD texts a thread read ahead of them."""
@@ -159,33 +185,62 @@ class FeedbackClassifier:
             "input_ids": np.array([ids], dtype=np.int64),
             "attention_mask": np.ones((1, len(ids)), dtype=np.int64),
         }
+        begun = time.perf_counter()
         row: FloatArray = self._session.run(None, {name: feed[name] for name in self._inputs})[0][0]  # (labels,)
+        self._clock.network_s = getattr(self._clock, "network_s", 0.0) + time.perf_counter() - begun
         return row
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)
 
-    def _stream(self, items: Iterable[tuple[str, str | None, str | None, bool]]) -> Iterator[Prediction | Failure]:
+    def _stream(
+        self, items: Iterable[tuple[str, str | None, str | None, bool]], watch: Watch | None = None
+    ) -> Iterator[Prediction | Failure]:
         waiting: deque[Future[Prediction | Failure]] = deque()
-        for item in items:
-            # Few at a time, so that a long list does not keep the texts of other callers waiting.
-            if len(waiting) == self._in_flight:
-                yield waiting.popleft().result()
-            waiting.append(self._pool.submit(self._predict, *item))
-        while waiting:
-            yield waiting.popleft().result()
-
-    def _predict(self, text: str, key: str | None, code: str | None, explain: bool) -> Prediction | Failure:
         try:
-            return self._predict_one(text, key, code, explain)
+            for item in items:
+                # Few at a time, so that a long list does not keep the texts of other callers waiting.
+                if len(waiting) == self._in_flight:
+                    yield waiting.popleft().result()
+                if watch is not None:
+                    watch.ask()
+                waiting.append(self._pool.submit(self._predict, *item, watch))
+            while waiting:
+                yield waiting.popleft().result()
+        finally:  # where a text failed, the caller went away or the call was stopped, the rest is not run
+            for future in waiting:
+                future.cancel()
+
+    def _predict(self, text: str, key: str | None, code: str | None, explain: bool, watch: Watch | None) -> Prediction | Failure:
+        try:
+            if watch is None:
+                return self._predict_kept(text, key, code, explain, None)
+            begun, self._clock.network_s = watch.begin(), 0.0
+            try:
+                return self._predict_kept(text, key, code, explain, watch)
+            finally:
+                watch.end(begun, self._clock.network_s)
         except MessageError as error:
             return Failure(key, error.code, str(error))
+
+    def _predict_kept(self, text: str, key: str | None, code: str | None, explain: bool, watch: Watch | None) -> Prediction:
+        if self._cache is None or not isinstance(text, str):
+            return self._predict_one(text, key, code, explain)
+        found = self._cache.key(text, code, explain)
+        kept = self._cache.get(found, key)
+        if kept is None:
+            kept = self._predict_one(text, key, code, explain)
+            self._cache.put(found, kept)
+        elif watch is not None:
+            watch.hit()
+        return kept
 
     def _predict_one(self, text: str, key: str | None, code: str | None, explain: bool) -> Prediction:
         if not isinstance(text, str):
             raise MessageError("not_text", f"a message must be text, this is {type(text).__name__}")
         if len(text) > self._max_characters:
-            raise MessageError("too_long", f"{len(text):,} characters; at most {self._max_characters:,}. Send it in parts.")
+            limit = f"{self._max_characters:,} ({self._limit_name})"
+            raise MessageError("too_long", f"{len(text):,} characters; at most {limit}. Send it in parts.")
         mended = mend(text)
         if not mended.text.strip():
             raise MessageError("empty", "nothing to read after mending: the message is empty or blank")

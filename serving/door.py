@@ -3,117 +3,188 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from http import HTTPStatus
-from pathlib import Path
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
-from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.request import API_VERSION, VERSION_HEADER, RequestError
-from serving.settings import VARIABLES, ServiceSettings
+from serving.admission import stopping
+from serving.answer import REQUEST_ID_HEADER, SCOPE_KEY, Answer, RequestState
+from serving.logs import FIELDS, where
+from serving.metrics import METHODS, OTHER
+from serving.reception import Reception
+from serving.request import RequestError
+from serving.settings import VARIABLES
 
 logger = logging.getLogger(__name__)
 
-REQUEST_ID_HEADER = "x-request-id"
-SCOPE_KEY = "feedback.request"
-PROBES = frozenset({"/livez", "/healthz", "/readyz"})
-"""Asked every few seconds: in the log only where they fail."""
-MAX_TRANSLATED_BYTES = 65_536
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type", 422: "invalid_request",
-          429: "too_many_requests", 500: "internal_error", 503: "not_ready", 504: "timeout"}  # fmt: skip
+READINESS = "/readyz"
+PROBES = frozenset({"/livez", "/healthz", READINESS})
+"""Asked every few seconds, without a key: in the log only where they fail."""
+TYPED = "/classify"
+FRAMEWORK_PATHS = frozenset({TYPED, "/schema.json"})
+"""What BentoML answers; all else is ours."""
+WORK = frozenset({"/v1/classify", TYPED})
+"""What takes a place while it is answered."""
+LOOK_OUT_AFTER_S = 0.05
+CLIENT_CLOSED_REQUEST = 499
+"""Stands in the log and the metrics where the caller hung up; nobody is answered it."""
+HUNG_UP, CUT = "hung up", "cut"
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
-
-@dataclass
-class RequestState:
-    """What is known of a request while it is answered; in the scope under SCOPE_KEY."""
-
-    id: str
-    own: bool = False
-    """Answered by our application: its errors have their shape already."""
-    route: str = "-"
-    """The path where it is one of ours. Any other is never logged."""
-    texts: int = 0
-    started: float = field(default_factory=time.perf_counter)
-    status: int = 0
-
-
-class JSONAnswer(Response):
-    """JSON in UTF-8, characters as they are; half a character, which UTF-8 cannot hold, as JSON's escape of it."""
-
-    media_type = "application/json"
-
-    def __init__(self, content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(content, status, {VERSION_HEADER: API_VERSION, **(headers or {})})
-
-    def render(self, content: Any) -> bytes:
-        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
-
-
-def error_answer(state: RequestState, error: RequestError) -> JSONAnswer:
-    """The one shape of errors."""
-    body = {"code": error.code, "message": error.message, "field": error.field, "request_id": state.id}
-    return JSONAnswer({"error": body}, error.status, error.headers)
-
-
-def code_of(status: int) -> str:
-    """The code of an error that has none of its own."""
-    return _CODES.get(status, "invalid_request" if status < 500 else "internal_error")
+CURRENT: ContextVar[RequestState | None] = ContextVar("feedback.request", default=None)
+"""The request that BentoML's typed function answers."""
 
 
 class Door:
     """ASGI middleware. Mounted twice (around our application and around the framework's) it acts once."""
 
-    def __init__(self, app: ASGIApp, settings: ServiceSettings, routes: frozenset[str] = frozenset()) -> None:
-        """routes: paths that may stand in the log; any other may hold anything."""
+    def __init__(
+        self, app: ASGIApp, reception: Reception, routes: frozenset[str] = frozenset(), own: ASGIApp | None = None
+    ) -> None:
+        """routes: paths that may stand in logs and metrics; any other may hold anything.
+        own: our application, asked directly and not through the framework around it, which costs as much again.
+        """
         self.app = app
-        self.settings = settings
+        self.reception = reception
+        self.settings = reception.settings
         self.routes = routes
+        self.own = own
+        self.own_routes = routes - FRAMEWORK_PATHS if own is not None else frozenset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or SCOPE_KEY in scope:
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        asked = headers.get(REQUEST_ID_HEADER, "")
-        state = RequestState(asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        asked = headers.get(REQUEST_ID_HEADER, b"")
+        state = RequestState(asked.decode() if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex)
         if scope["path"] in self.routes:
             state.route = scope["path"]
         scope[SCOPE_KEY] = state
-        answer = _Answer(state, send)
+        answer = Answer(state, send)
         try:
-            _check_type(scope["method"], headers)
-            async with asyncio.timeout(self.settings.request_seconds) as limit:
-                body = await self._read(headers, receive)
-                await self.app(scope, _replay(body, receive), answer.send)
+            async with asyncio.timeout(self.settings.body_seconds) as limit:
+                await self._pass(scope, headers, receive, answer, limit)
         except RequestError as error:
             await answer.fail(scope, receive, error)
         except _HungUp:
-            state.status = 499
+            state.end = HUNG_UP
         except TimeoutError as error:
-            await answer.fail(scope, receive, self._late() if limit.expired() else _crashed(state, error))
+            if state.end != HUNG_UP:
+                await answer.fail(scope, receive, self._ended(state) if limit.expired() else _crashed(state, error))
         except Exception as error:
             await answer.fail(scope, receive, _crashed(state, error))
         finally:
-            milliseconds = (time.perf_counter() - state.started) * 1000
-            method = scope["method"] if state.route != "-" else "-"
-            level = logging.DEBUG if state.route in PROBES and state.status == 200 else logging.INFO
-            line = "%s %s %d texts=%d ms=%.1f request=%s"
-            logger.log(level, line, method, state.route, state.status, state.texts, milliseconds, state.id)
+            state.watch.stop()  # where there was no answer, texts that have not begun are not run
+            if state.end == HUNG_UP:
+                state.status = CLIENT_CLOSED_REQUEST
+            self._note(scope["method"], headers, state)
 
-    async def _read(self, headers: Headers, receive: Receive) -> bytes:
+    async def _pass(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, answer: Answer, limit: asyncio.Timeout
+    ) -> None:
+        """Ask the reception, read the body, and let the application answer."""
+        state = answer.state
+        if state.route not in PROBES:
+            state.key = self.reception.identify(headers.get(b"authorization", b"").decode("latin-1"))
+        elif state.route == READINESS and self.reception.drain.begun:
+            raise RequestError(503, "stopping", "This process of the service is stopping.", headers={"retry-after": "1"})
+        _check_type(scope["method"], headers)
+        app = self.own if self.own is not None and state.route in self.own_routes else self.app
+        if state.route not in WORK or scope["method"] != "POST":
+            body = await self._read(headers, receive)
+            self._work_begins(state, limit)
+            await app(scope, _replay(body, receive), answer.send)
+            return
+
+        def end(why: str) -> None:
+            state.end = why
+            limit.reschedule(asyncio.get_running_loop().time())
+
+        def cut() -> None:
+            end(CUT)
+
+        admission = self.reception.admission
+        admission.enter(cut)
+        try:
+            body = await self._read(headers, receive)
+            self._work_begins(state, limit)
+            with _Lookout(receive, lambda: end(HUNG_UP)):
+                await admission.turn()
+                placed = time.perf_counter()
+                state.watch.waited_s = placed - state.started
+                self.reception.rooms()
+                if state.route == TYPED:
+                    CURRENT.set(state)  # its function is not given the request
+                try:
+                    await app(scope, _replay(body, receive), answer.send)
+                finally:
+                    admission.free(time.perf_counter() - placed)
+                    self.reception.rooms()
+        finally:
+            admission.leave(cut)
+
+    def _work_begins(self, state: RequestState, limit: asyncio.Timeout) -> None:
+        state.reading = False
+        passed = time.perf_counter() - state.started
+        limit.reschedule(asyncio.get_running_loop().time() + self.settings.request_seconds - passed)
+
+    def _note(self, method: str, headers: dict[bytes, bytes], state: RequestState) -> None:
+        """Count the request, write its line into the log and, where traces are on, its span."""
+        seconds = time.perf_counter() - state.started
+        route = state.route
+        metrics = self.reception.metrics
+        metrics.answered(method, route if route != "-" else OTHER, state.status, seconds)
+        if state.code is not None:
+            metrics.rejected(state.code)
+        watch = state.watch
+        if state.texts and state.status == 200:
+            metrics.classified(state.texts, watch.waited_s, watch.reading_s, watch.network_s, watch.cached)
+        level = logging.DEBUG if route in PROBES and state.status == 200 else logging.INFO
+        if logger.isEnabledFor(level):
+            fields: dict[str, Any] = {
+                "method": method if route != "-" else "-",
+                "route": route,
+                "status": state.status,
+                "texts": state.texts,
+                "ms": round(seconds * 1000, 1),
+                "request_id": state.id,
+            }
+            if state.texts:
+                fields["queue_ms"] = round(watch.waited_s * 1000, 1)
+                fields["tokenizing_ms"] = round(watch.reading_s * 1000, 1)
+                fields["inference_ms"] = round(watch.network_s * 1000, 1)
+            if state.key is not None:
+                fields["key"] = state.key.name
+            if state.code is not None:
+                fields["code"] = state.code
+            line = "%s %s %d texts=%d ms=%.1f request=%s"
+            values = (fields["method"], route, state.status, state.texts, fields["ms"], state.id)
+            logger.log(level, line, *values, extra={FIELDS: fields})
+        if self.reception.tracing is not None:
+            attributes: dict[str, str | int | float] = {
+                "http.request.method": method if method in METHODS else OTHER,
+                "http.route": route if route != "-" else OTHER,
+                "http.response.status_code": state.status,
+                "feedback.request_id": state.id,
+                "feedback.texts": state.texts,
+                "feedback.queue_ms": watch.waited_s * 1000,
+                "feedback.tokenizing_ms": watch.reading_s * 1000,
+                "feedback.inference_ms": watch.network_s * 1000,
+            }
+            parent = headers.get(b"traceparent", b"").decode("latin-1")
+            self.reception.tracing.request(str(attributes["http.route"]), parent, seconds, attributes, state.status >= 500)
+
+    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """The whole body; refused as soon as it is over the limit, at best before a byte of it was read."""
         limit = self.settings.max_body_bytes
-        announced = headers.get("content-length", "")
+        announced = headers.get(b"content-length", b"")
         if announced.isdigit() and int(announced) > limit:
             raise self._too_large()
         body = bytearray()
@@ -121,11 +192,12 @@ class Door:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise _HungUp
-            body += message.get("body", b"")
-            if len(body) > limit:
+            chunk: bytes = message.get("body", b"")
+            if len(body) + len(chunk) > limit:
                 raise self._too_large()
             if not message.get("more_body", False):
-                return bytes(body)
+                return bytes(body + chunk) if body else chunk
+            body += chunk
 
     def _too_large(self) -> RequestError:
         limit, variable = self.settings.max_body_bytes, VARIABLES["max_body_bytes"]
@@ -137,55 +209,54 @@ class Door:
             headers={"connection": "close"},
         )
 
-    def _late(self) -> RequestError:
+    def _ended(self, state: RequestState) -> RequestError:
+        """Why a request was ended before it was answered."""
+        if state.end == CUT:
+            return stopping()
+        if state.reading:
+            seconds, variable = self.settings.body_seconds, VARIABLES["body_seconds"]
+            why = f"The body did not come within {seconds} seconds ({variable})."
+            return RequestError(408, "body_timeout", why, headers={"connection": "close"})
         seconds, variable = self.settings.request_seconds, VARIABLES["request_seconds"]
         return RequestError(504, "timeout", f"No answer within {seconds} seconds ({variable}). Send fewer texts a request.")
+
+
+class _Lookout:
+    """Notices that the caller hung up. It begins to look only after a while: most answers are out before."""
+
+    def __init__(self, receive: Receive, hung_up: Callable[[], None]) -> None:
+        self._receive = receive
+        self._hung_up = hung_up
+        self._task: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(LOOK_OUT_AFTER_S, self._begin)
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = asyncio.ensure_future(self._look())
+
+    async def _look(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._hung_up()
 
 
 class _HungUp(Exception):
     """The caller went away before the body was whole."""
 
 
-class _Answer:
-    """Sends an answer with the request's id; errors of the framework are held back and translated into our shape."""
-
-    def __init__(self, state: RequestState, send: Send) -> None:
-        self._state = state
-        self._send = send
-        self._held: Message | None = None
-        self._body = bytearray()
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            if message["status"] >= 400 and not self._state.own:
-                self._held = message
-                return
-            self._state.status = message["status"]
-            message["headers"] = [*message.get("headers", []), (REQUEST_ID_HEADER.encode(), self._state.id.encode())]
-        elif self._held is not None:
-            self._body += message.get("body", b"")[: MAX_TRANSLATED_BYTES - len(self._body)]
-            if message.get("more_body", False):
-                return
-            error = _translate(self._held, bytes(self._body))
-            self._held, self._state.own = None, True
-            await error_answer(self._state, error)({"type": "http"}, _nothing, self.send)
-            return
-        await self._send(message)
-
-    async def fail(self, scope: Scope, receive: Receive, error: RequestError) -> None:
-        if self._state.status:
-            return  # an answer has begun; the server closes the connection
-        self._held, self._state.own = None, True
-        await error_answer(self._state, error)(scope, receive, self.send)
-
-
-def _check_type(method: str, headers: Headers) -> None:
+def _check_type(method: str, headers: dict[bytes, bytes]) -> None:
     if method not in ("POST", "PUT", "PATCH"):
         return
-    kind = headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/json":
+    kind = headers.get(b"content-type", b"")
+    if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
         raise RequestError(415, "unsupported_media_type", "Send JSON with the header Content-Type: application/json.")
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         raise RequestError(415, "unsupported_media_type", "Send the body uncompressed.")
 
 
@@ -203,37 +274,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _nothing() -> Message:
-    return {"type": "http.disconnect"}
-
-
 def _crashed(state: RequestState, error: Exception) -> RequestError:
     """Log where it happened, not what was said: messages of exceptions may hold the text."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
-    logger.error("request=%s failed: %s at %s", state.id, type(error).__name__, where)
+    logger.error("request=%s failed: %s at %s", state.id, type(error).__name__, where(error.__traceback__))
     return RequestError(500, "internal_error", "The service failed to answer. The request id helps to find it in the log.")
-
-
-def _translate(start: Message, body: bytes) -> RequestError:
-    """An error of the framework: a pydantic report, `{"error": ...}`, a list of it, or plain text."""
-    status = int(start["status"])
-    message, where = HTTPStatus(status).phrase, None
-    try:
-        document = json.loads(body)
-    except ValueError:
-        document = None
-    if isinstance(document, list) and document:
-        document = document[0]
-    if isinstance(document, dict) and status < 500:
-        message = str(document.get("error", message))
-        detail = document.get("detail")
-        if isinstance(detail, list) and detail and isinstance(detail[0], dict):
-            where = ".".join(str(part) for part in detail[0].get("loc", ()))
-            message = str(detail[0].get("msg", message))
-    kept = {
-        name.decode(): value.decode("latin-1") for name, value in start.get("headers", []) if name in (b"allow", b"retry-after")
-    }
-    return RequestError(status, code_of(status), message if message.endswith(".") else message + ".", where or None, kept)

@@ -12,13 +12,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from serving.settings import VARIABLES, ServiceSettings
 
-API_VERSION = "1.0"
-"""Of the interface: the first number is that of /v1, the second rises with what is added to it."""
-VERSION_HEADER = "X-Api-Version"
-"""Tells it in every answer of ours."""
 MAX_ID_CHARACTERS = 200
 MAX_FAULTS_NAMED = 5
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
+"""Strings, so that they are passed over (one that does not end, to the end of the body), and brackets."""
 
 
 class RequestError(Exception):
@@ -79,6 +79,7 @@ def read_classify_request(body: bytes, settings: ServiceSettings, tasks: Sequenc
 
     tasks: names of those that the model answers.
     """
+    check_nesting(body, settings)
     document = _parse(body)
     if not isinstance(document, dict):
         raise RequestError(422, "invalid_request", 'Send a JSON object: {"texts": ["..."]} or {"items": [{"text": "..."}]}.')
@@ -115,6 +116,22 @@ def _check_tasks(asked: list[str], tasks: Sequence[str]) -> None:
     for place, task in enumerate(asked):
         if task not in tasks:
             raise RequestError(422, "invalid_request", f"tasks.{place}: no such task; this model has {known}.", f"tasks.{place}")
+
+
+def check_nesting(body: bytes, settings: ServiceSettings) -> None:
+    """RequestError if brackets outside of strings stand deeper than the settings allow; before anything is parsed."""
+    if body.count(b"[") + body.count(b"{") <= settings.max_nesting:
+        return
+    depth = 0
+    for found in _BRACKETS.finditer(body):
+        mark = found[0]
+        if mark in (b"[", b"{"):
+            depth += 1
+            if depth > settings.max_nesting:
+                deepest, variable = settings.max_nesting, VARIABLES["max_nesting"]
+                raise RequestError(400, "bad_json", f"The body is nested deeper than {deepest} levels ({variable}).")
+        elif mark in (b"]", b"}"):
+            depth -= 1
 
 
 def check_count(count: int, field: str, settings: ServiceSettings, *, explain: bool = False) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from data.errors import ConfigError
+from serving.keys import KeyRing
 from serving.model_folder import ModelFolder
 from serving.settings import VARIABLES, ServiceSettings
 
@@ -27,8 +28,12 @@ def serve(model_folder: str | Path | None = None, host: str = "127.0.0.1", port:
     settings = ServiceSettings.from_environment(environment)
     if not 0 < port < 65_536:
         raise ConfigError(f"port is {port}; write a number from 1 to 65535")
+    KeyRing(settings)
     folder = ModelFolder.open(settings.model_folder)
-    environment[VARIABLES["model_folder"]] = str(folder.path.resolve())  # the server starts in another folder
+    # The server starts in another folder. Links stay as they are: a link that is moved to another model can be loaded again.
+    environment[VARIABLES["model_folder"]] = str(folder.path.absolute())
+    if settings.keys_file is not None:
+        environment[VARIABLES["keys_file"]] = str(settings.keys_file.absolute())
     root = str(Path(__file__).resolve().parent.parent)
     command = [sys.executable, "-m", "bentoml", "serve", IMPORT_PATH, "--host", host, "--port", str(port), "--working-dir", root]
     if os.name == "posix":

@@ -12,19 +12,25 @@ from typing import Any
 
 import bentoml
 from bentoml.exceptions import BentoMLException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.app import PATHS, WAITING_REQUESTS, Readiness, make_app
+from serving import logs, supervisor
+from serving.answer import REQUEST_ID_HEADER
+from serving.app import PATHS, make_app
 from serving.classifier import FeedbackClassifier, available_cores
-from serving.door import Door
+from serving.door import CURRENT, FRAMEWORK_PATHS, Door
+from serving.keys import KeyRing
 from serving.model_folder import ModelFolder
+from serving.reception import Reception
 from serving.request import RequestError, check_count
+from serving.served import ServedModel
 from serving.settings import ServiceSettings
 
 NAME = "feedback"
-FRAMEWORK_PATHS = frozenset({"/classify", "/schema.json"})
 LONGEST_REQUEST_S = 86_400
 """BentoML's own time limit, out of the way: the door keeps the one of the settings, and answers in our shape."""
+logger = logging.getLogger(__name__)
 
 
 class _Mounted:
@@ -39,12 +45,13 @@ class _Mounted:
 
 _mounted = _Mounted()
 _settings = ServiceSettings.from_environment()
+_reception = Reception(_settings)
 
 
 @bentoml.service(
     name=NAME,
     workers=_settings.workers,
-    threads=WAITING_REQUESTS,
+    threads=_settings.max_in_flight,
     traffic={"timeout": LONGEST_REQUEST_S},
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},
@@ -55,50 +62,56 @@ class FeedbackService:
     """Sentiment, tone, categories and departments of feedback in Chinese, English and Persian."""
 
     def __init__(self) -> None:
-        _quiet_framework()
-        settings = ServiceSettings.from_environment()
-        threads = settings.threads or max(1, available_cores() // settings.workers)
-        self._settings = settings
-        self._classifier = FeedbackClassifier.load(settings.model_folder, threads)
-        self._readiness = Readiness(self._classifier)
-        self._readiness.check()
-        _mounted.app = make_app(self._classifier, settings, self._readiness)
-        logger.info("Model %s is ready, %d threads", self._classifier.version, threads)
+        logs.configure(_settings.log_format)
+        self._served = ServedModel(_load(), _load, _reception.metrics)
+        self._served.check()
+        _mounted.app = make_app(self._served, _reception)
+        _reception.drain.install()
+        supervisor.reload_on_hangup(self._served)
+        logger.info("Model %s is ready", self._served.classifier.version)
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]  # the same; it makes a static method
-    def check_model_folder() -> None:
+    def check_before_start() -> None:
         """Run once before any worker starts: `bentoml serve` ends with the error instead of starting workers again and again."""
-        ModelFolder.open(ServiceSettings.from_environment().model_folder)
+        settings = ServiceSettings.from_environment()
+        KeyRing(settings)
+        ModelFolder.open(settings.model_folder)
+        supervisor.prepare(settings)
 
     @bentoml.api  # type: ignore[untyped-decorator]  # BentoML gives it no types
     def classify(self, texts: list[str]) -> list[dict[str, Any]]:
         """One result for each text, in order; the same as POST /v1/classify with `texts`."""
         try:
-            check_count(len(texts), "texts", self._settings)
+            check_count(len(texts), "texts", _settings)
         except RequestError as error:
             raise BentoMLException(error.message, error_code=HTTPStatus(error.status)) from None
-        return [result.to_dict() for result in self._classifier.predict(texts)]
+        state = CURRENT.get()
+        results = self._served.classifier.predict(texts, watch=state.watch if state else None)
+        if state is not None:
+            state.texts = len(texts)
+            _reception.metrics.predicted(results)
+        return [result.to_dict() for result in results]
 
     def __is_ready__(self) -> bool:
-        return self._readiness.check()
+        return not _reception.drain.begun and self._served.check()
 
 
-FeedbackService.add_asgi_middleware(Door, settings=_settings, routes=PATHS | FRAMEWORK_PATHS)  # type: ignore[attr-defined]  # the decorator made it a Service
-logger = logging.getLogger(__name__)
+def _load() -> FeedbackClassifier:
+    return FeedbackClassifier.load(
+        _settings.model_folder,
+        _settings.threads or max(1, available_cores() // _settings.workers),
+        max_characters=_settings.max_characters,
+        cache_texts=_settings.cache_texts,
+    )
 
 
-class _WithoutTraceback(logging.Filter):
-    """BentoML logs a traceback for each refused request, and the traceback holds the user's text."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info:
-            kind = record.exc_info[0] if isinstance(record.exc_info, tuple) else None
-            record.msg = f"{record.getMessage()}: {kind.__name__ if kind else 'error'}"
-            record.args, record.exc_info, record.exc_text = (), None, None
-        return True
-
-
-def _quiet_framework() -> None:
-    logging.getLogger("serving").setLevel(logging.INFO)
-    for name in ("bentoml._internal.server.http_app", "bentoml.serve", "uvicorn.error"):
-        logging.getLogger(name).addFilter(_WithoutTraceback())
+_service: Any = FeedbackService  # the decorator made it a Service, of which mypy does not know
+if _settings.cors_origins:  # outside the door: a browser's question before the request carries no key
+    _service.add_asgi_middleware(
+        CORSMiddleware,
+        allow_origins=list(_settings.cors_origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", REQUEST_ID_HEADER.decode()],
+        expose_headers=[REQUEST_ID_HEADER.decode(), "server-timing", "retry-after"],
+    )
+_service.add_asgi_middleware(Door, reception=_reception, routes=PATHS | FRAMEWORK_PATHS, own=_mounted)

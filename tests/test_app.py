@@ -18,9 +18,10 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from serving.app import PATHS, Readiness, make_app
+from serving.app import PATHS, make_app
 from serving.classifier import FeedbackClassifier
 from serving.door import Door
+from serving.reception import Reception
 from serving.settings import ServiceSettings
 
 SETTINGS = ServiceSettings(max_texts=4, max_body_bytes=4096)
@@ -238,7 +239,7 @@ def test_a_body_over_the_limit_is_refused_while_it_is_read() -> None:
         raise AssertionError("the application was called")
 
     scope = {"type": "http", "method": "POST", "path": "/v1/classify", "headers": [(b"content-type", b"application/json")]}
-    asyncio.run(Door(never, SETTINGS)(scope, endless, send))
+    asyncio.run(Door(never, Reception(SETTINGS))(scope, endless, send))
     assert read == 5
     assert sent[0]["status"] == 413
     assert json.loads(sent[1]["body"])["error"]["code"] == "too_large"
@@ -297,7 +298,7 @@ class Broken(FeedbackClassifier):
 
 def test_a_model_that_gives_no_probabilities_is_never_ready(model_path: Any) -> None:
     classifier = Broken.load(model_path, threads=1)
-    with TestClient(make_app(classifier, SETTINGS, Readiness(classifier))) as client:
+    with TestClient(make_app(classifier, SETTINGS)) as client:
         error = error_of(client.get("/readyz"), 503, "not_ready")
         assert "self-test" in error["message"]
         assert client.get("/livez").status_code == 200
@@ -382,7 +383,7 @@ def test_errors_of_the_framework_come_out_in_our_shape() -> None:
         return JSONResponse([{"id": None}])
 
     routes = [Route(f"/{view.__name__}", view) for view in (report, listed, plain, fine)]
-    with TestClient(Starlette(routes=routes, middleware=[Middleware(Door, settings=SETTINGS)])) as client:
+    with TestClient(Starlette(routes=routes, middleware=[Middleware(Door, reception=Reception(SETTINGS))])) as client:
         error = error_of(client.get("/report"), 400, "invalid_request")
         assert (error["field"], error["message"]) == ("texts.0", "Input should be a valid string.")
         assert error_of(client.get("/listed"), 422, "invalid_request")["message"] == "300 texts."

@@ -18,10 +18,21 @@ def test_nothing_set_gives_the_defaults() -> None:
 
 
 def test_every_field_has_a_variable_that_sets_it() -> None:
-    environment = {variable: "2048" for variable in VARIABLES.values()}
+    written = {
+        "model_folder": "models/a",
+        "keys": "a:1 b:2",
+        "keys_file": "keys.txt",
+        "cors_origins": "https://desk.example, http://localhost:8000/",
+        "log_format": "text",
+        "traces": "console",
+    }
+    environment = {variable: written.get(name, "2048") for name, variable in VARIABLES.items()}
     settings = ServiceSettings.from_environment(environment)
-    assert settings.model_folder == Path("2048")
-    assert {getattr(settings, name) for name in VARIABLES if name != "model_folder"} == {2048}
+    assert settings.model_folder == Path("models/a")
+    assert settings.keys_file == Path("keys.txt")
+    assert settings.cors_origins == ("https://desk.example", "http://localhost:8000")
+    assert (settings.keys, settings.log_format, settings.traces) == ("a:1 b:2", "text", "console")
+    assert {getattr(settings, name) for name in VARIABLES if name not in written} == {2048}
 
 
 def test_all_wrong_values_are_named_at_once() -> None:
@@ -46,3 +57,23 @@ def test_what_kubernetes_sets_for_a_service_called_feedback_is_left_alone() -> N
         "FEEDBACK_PORT_80_TCP_ADDR": "10.0.0.1",
     }
     assert ServiceSettings.from_environment(environment) == ServiceSettings()
+
+
+@pytest.mark.parametrize("origin", ["*", "desk.example", "https://*.example", "https://desk.example/page"])
+def test_an_origin_that_is_none_is_refused(origin: str) -> None:
+    with pytest.raises(ConfigError, match=r"write origins as https://desk\.example"):
+        ServiceSettings.from_environment({"FEEDBACK_CORS_ORIGINS": origin})
+
+
+def test_words_that_are_not_known_are_refused_with_those_that_are() -> None:
+    with pytest.raises(ConfigError, match=r"(?s)FEEDBACK_LOG_FORMAT is 'xml'; write one of json, text.*FEEDBACK_TRACES is 'on'"):
+        ServiceSettings.from_environment({"FEEDBACK_LOG_FORMAT": "xml", "FEEDBACK_TRACES": "on"})
+
+
+def test_a_rate_without_keys_is_refused() -> None:
+    with pytest.raises(ConfigError, match="FEEDBACK_REQUESTS_PER_MINUTE needs keys"):
+        ServiceSettings.from_environment({"FEEDBACK_REQUESTS_PER_MINUTE": "60"})
+
+
+def test_keys_do_not_show_where_settings_are_printed() -> None:
+    assert "secret" not in repr(ServiceSettings(keys="secret"))

@@ -1,0 +1,70 @@
+"""What the process that starts the workers does for them: BentoML's supervisor, with the delays and signals that we need.
+
+Measured with BentoML 1.4.39: it looks for dead workers every 10 seconds, so a killed one was back only after as much and its
+start; inside a container it does not replace them at all; and SIGHUP stops the workers instead of reaching them. None of it is a
+setting, so its class is changed here, before it is used.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+from typing import Any
+
+from data.errors import FeedbackError
+from serving.metrics import METRICS_FOLDER
+from serving.served import ServedModel
+from serving.settings import ServiceSettings
+
+logger = logging.getLogger(__name__)
+
+SUPERVISOR = "FEEDBACK_SUPERVISOR"
+"""Process id of the supervisor, for its workers."""
+LOOK_EVERY_S = 0.5
+KILL_AFTER_S = 5
+"""Seconds beyond a worker's own time to drain after which it is killed."""
+
+
+def prepare(settings: ServiceSettings) -> None:
+    """In the supervisor, before it starts workers."""
+    os.environ[SUPERVISOR] = str(os.getpid())
+    if settings.workers > 1:
+        os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="feedback-metrics-")
+    from bentoml._internal.utils import circus
+
+    class Supervisor(circus.Arbiter):
+        def __init__(self, watchers: list[Any], *arguments: Any, **options: Any) -> None:
+            for watcher in watchers:
+                watcher.graceful_timeout = float(settings.notice_seconds + settings.drain_seconds + KILL_AFTER_S)
+                watcher.send_hup = True
+                watcher.respawn = watcher.respawn or settings.workers > 1
+            super().__init__(watchers, *arguments, **{**options, "check_delay": LOOK_EVERY_S})
+
+    circus.Arbiter = Supervisor  # type: ignore[misc]  # on purpose, see above
+
+
+def reload_on_hangup(served: ServedModel) -> None:
+    """In a worker: load the model folder again on SIGHUP, which the supervisor passes on to every worker."""
+    if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
+        return
+
+    def reload() -> None:
+        try:
+            served.reload()
+        except FeedbackError as error:
+            logger.error("The model stays as it was: %s", error)
+
+    def handle(*_: object) -> None:
+        threading.Thread(target=reload, name="reload", daemon=True).start()
+
+    signal.signal(signal.SIGHUP, handle)
+
+
+def reload_siblings(settings: ServiceSettings) -> None:
+    """In a worker that has another model now: let the supervisor tell all workers."""
+    supervisor = os.environ.get(SUPERVISOR, "")
+    if settings.workers > 1 and hasattr(signal, "SIGHUP") and supervisor == str(os.getppid()):
+        os.kill(os.getppid(), signal.SIGHUP)
