@@ -10,12 +10,13 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-CLEAN, FAILED, WITH_REJECTS = 0, 1, 3
-"""Exit codes. 2 is argparse's: the call itself was wrong."""
+CLEAN, FAILED, CALLED_WRONGLY, WITH_REJECTS, STOPPED = 0, 1, 2, 3, 130
+"""Exit codes; 2 is what argparse gives, too."""
 DEFAULT_MODEL = "serving/model"
 
 
@@ -43,9 +44,9 @@ def _run(verb: Callable[[argparse.Namespace], int], options: argparse.Namespace)
     except OSError as error:
         print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop}" if str(stop) else "stopped", file=sys.stderr)
+        return STOPPED
 
 
 def _extra(module: str | None) -> str:
@@ -69,24 +70,59 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _label(options: argparse.Namespace) -> int:
-    from serving.archive import label
+    from serving.archive import label, plan
 
-    report = label(
-        options.input,
-        options.output,
-        _model(options),
-        text_column=options.text_column,
-        id_column=options.id_column,
-        encoding=options.encoding,
-        delimiter=options.delimiter,
-        prefix=options.prefix,
-        overwrite=options.overwrite,
-        scores=options.scores,
-        redacted=options.redact,
-        progress=_progress if sys.stderr.isatty() or options.verbose else None,
-    )
-    print(report.to_text())
+    settings = {
+        name: getattr(options, name)
+        for name in (
+            "text_column", "id_column", "language_column", "input_format", "encoding", "delimiter", "quoting", "sheet",
+            "output_format", "excel", "guard", "scores", "prefix", "redacted", "limit", "shard_rows",
+        )
+    }  # fmt: skip
+    for name in ("id_column", "language_column"):
+        settings[name] = "" if settings[name] == "none" else settings[name]
+    settings["delimiter"] = {"tab": "\t", "\\t": "\t"}.get(options.delimiter, options.delimiter)
+    if options.output is None and not options.dry_run:
+        print("error: where to? Name the output with -o.", file=sys.stderr)
+        return CALLED_WRONGLY
+    if options.dry_run:
+        print(plan(options.input, _model(options), **settings).to_text())
+        return CLEAN
+    shown = sys.stderr.isatty() or options.verbose
+    with _labelled_to(options.output, options.output_format) as output:
+        report = label(
+            options.input,
+            output,
+            _model(options),
+            restart=options.restart,
+            overwrite=options.overwrite,
+            max_rejects=options.max_rejects,
+            progress=_progress if shown else None,
+            **settings,
+        )
+        if shown:
+            print(file=sys.stderr)
+        print(report.to_text(), file=sys.stderr if options.output == "-" else sys.stdout)
+        if options.output == "-" and report.rejects:
+            sys.stderr.write(report.rejects.read_text("utf-8"))
     return WITH_REJECTS if report.rejects else CLEAN
+
+
+@contextmanager
+def _labelled_to(output: str, form: str | None) -> Iterator[str]:
+    """Where to write; what is for standard output is written to a temporary file first, and sent when it is whole."""
+    if output != "-":
+        yield output
+        return
+    import shutil
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="feedback-") as folder:
+        path = Path(folder) / f"stdout.{form or 'csv'}"
+        yield str(path)
+        with path.open("rb") as whole:
+            shutil.copyfileobj(whole, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -232,7 +268,7 @@ def _model(options: argparse.Namespace) -> str:
 
 
 def _progress(done: Any) -> None:
-    print(f"\r{done.rows:,} rows, {done.rate:,.0f} a second, {done.rejects:,} rejects ", end="", file=sys.stderr, flush=True)
+    print(f"\r{done.to_text():<90}", end="", file=sys.stderr, flush=True)
 
 
 def _quiet_training() -> None:
@@ -258,18 +294,53 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--indent", type=int, help="spread the JSON over lines")
     _model_option(predict)
 
-    label = _verb(verbs, "label", _label, "label an archive: CSV, JSON Lines or Parquet in and out")
-    label.add_argument("input")
-    label.add_argument("-o", "--output", required=True)
-    label.add_argument("--text-column", help="found by its name if not given")
-    label.add_argument("--id-column")
-    label.add_argument("--encoding", help="of a text file; found out if not given")
-    label.add_argument("--delimiter", help="between the fields of a CSV file; found out if not given")
-    label.add_argument("--prefix", default="", help="put before the names of the new columns")
-    label.add_argument("--overwrite", action="store_true", help="replace an output that exists already")
-    label.add_argument("--scores", action="store_true", help="add the probability of every label")
+    label = _verb(
+        verbs,
+        "label",
+        _label,
+        "label an archive: CSV, JSON Lines, Parquet or .xlsx, in and out. The same call again goes on with a run that broke off",
+    )
+    label.epilog = "Exit code: 0 all rows labelled, 3 some were rejected, 1 failed, 2 called wrongly, 130 stopped by Ctrl-C."
     label.add_argument(
-        "--redact", action="store_true", help="mask e-mail, phone, card, id and order numbers and links in the output's messages"
+        "input", nargs="+", metavar="INPUT", help="files, folders or patterns, together one archive; - for standard input"
+    )
+    label.add_argument("-o", "--output", metavar="OUTPUT", help="a file, FOLDER/ for one of shards, or - for standard output")
+    reading = label.add_argument_group("reading (found out if not given)")
+    reading.add_argument("--text-column", metavar="NAME", help="the messages")
+    reading.add_argument("--id-column", metavar="NAME", help="stands with the rejects; none: leave it out")
+    reading.add_argument("--language-column", metavar="NAME", help="languages that are known; none: identify all")
+    reading.add_argument("--input-format", choices=("csv", "jsonl", "parquet", "xlsx"), help="where a name's end does not say")
+    reading.add_argument("--encoding", help="of text files")
+    reading.add_argument("--delimiter", help="between the fields of CSV; tab for a tab")
+    reading.add_argument("--quoting", choices=("double", "single", "backslash", "none"), help="of the fields of CSV")
+    reading.add_argument("--sheet", help="of a spreadsheet")
+    reading.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
+    writing = label.add_argument_group("writing")
+    writing.add_argument(
+        "--output-format", metavar="FORMAT", help="as the end of a name: csv, jsonl.zst, parquet (for - and FOLDER/)"
+    )
+    writing.add_argument("--prefix", default="", help="put before the names of the new columns")
+    writing.add_argument("--scores", action="store_true", help="add the probability of every label")
+    writing.add_argument(
+        "--redact",
+        dest="redacted",
+        action="store_true",
+        help="mask e-mail, phone, card, id and order numbers and links in the output's messages",
+    )
+    writing.add_argument("--excel", action="store_true", help="begin CSV with a byte order mark, so that Excel reads it as UTF-8")
+    writing.add_argument(
+        "--no-formula-guard",
+        dest="guard",
+        action="store_false",
+        help="write cells that a spreadsheet would run as a formula as they are",
+    )
+    running = label.add_argument_group("running")
+    running.add_argument("--dry-run", action="store_true", help="tell what would be done and how long it takes; write nothing")
+    running.add_argument("--max-rejects", type=int, metavar="N", help="stop at more")
+    running.add_argument("--restart", action="store_true", help="forget a run that broke off")
+    running.add_argument("--overwrite", action="store_true", help="replace an output that was made of something else")
+    running.add_argument(
+        "--shard-rows", type=int, default=10_000, metavar="N", help="rows that are done again at most after a kill"
     )
     _model_option(label)
 

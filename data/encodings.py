@@ -1,20 +1,19 @@
 """The encoding of a text file, found from its bytes or named, and its lines in that encoding.
 
 encoding = find_encoding(Path("archive.csv"))          # "utf-8", "gb18030", ...; DataError if it is no text
-with Lines(Path("archive.csv"), encoding) as lines:    # a file's name that ends in .gz is unpacked
+with Lines(Path("archive.csv"), encoding) as lines:    # a file whose name ends in .gz or .zst is unpacked
     for line in lines: ...                             # lines.number, lines.broken
 """
 
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
 import re
 from pathlib import Path
-from typing import IO
 
 from data.errors import DataError
+from data.packing import open_unpacked
 
 SAMPLE_BYTES = 1 << 20
 """How much is looked at to find the encoding, and what else is found from a file's beginning."""
@@ -31,10 +30,10 @@ LEGACY = ("gb18030", "big5hkscs", "cp1256")
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 MAGIC = {
     b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"GIF8": "a GIF picture", b"%PDF": "a PDF document",
-    b"PK\x03\x04": "a zip archive or a spreadsheet (.xlsx): save it as CSV UTF-8",
-    b"\xd0\xcf\x11\xe0": "an old Office document (.xls): save it as CSV UTF-8",
+    b"PK\x03\x04": "a zip archive or a spreadsheet (.xlsx): end its name in .xlsx",
+    b"\xd0\xcf\x11\xe0": "an old Office document (.xls): save it as .xlsx or CSV UTF-8",
     b"PAR1": "a Parquet file: end its name in .parquet", b"\x1f\x8b": "compressed by gzip: end its name in .gz",
-    b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it first", b"SQLite format 3": "an SQLite database",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd: end its name in .zst", b"SQLite format 3": "an SQLite database",
 }  # fmt: skip
 BREAK = b"\n"
 _ESCAPED = re.compile("[\udc80-\udcff]")  # what errors="surrogateescape" makes of bytes that do not fit
@@ -107,7 +106,7 @@ class Lines:
         self.path = path
         self.number = 0
         self.broken = False
-        self.stream = io.TextIOWrapper(_binary(path), encoding=encoding, errors="surrogateescape", newline="")
+        self.stream = io.TextIOWrapper(open_unpacked(path), encoding=encoding, errors="surrogateescape", newline="")
 
     def __enter__(self) -> Lines:
         return self
@@ -134,7 +133,7 @@ class Lines:
 
 def read_head(path: Path, encoding: str) -> str:
     """The text of the first SAMPLE_BYTES."""
-    with _binary(path) as stream:
+    with open_unpacked(path) as stream:
         return codecs.getincrementaldecoder(encoding)("surrogateescape").decode(stream.read(SAMPLE_BYTES))
 
 
@@ -143,14 +142,10 @@ def is_broken(text: str) -> bool:
     return _ESCAPED.search(text) is not None
 
 
-def _binary(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]  # a GzipFile
-
-
 def _sample(path: Path) -> tuple[bytes, int, int]:
     """Bytes from the first block that is not plain ASCII on, where they begin, and the lines before them."""
     offset = lines = 0
-    with _binary(path) as stream:
+    with open_unpacked(path) as stream:
         while block := stream.read(SAMPLE_BYTES):
             if offset == 0 and any(block.startswith(bom) for bom in BOMS):
                 return block, 0, 0

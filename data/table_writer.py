@@ -1,4 +1,4 @@
-"""Writing a table to a file: CSV, JSON Lines or Parquet, in bounded memory, whole or not at all.
+"""Writing a table to a file: CSV, JSON Lines, Parquet or a spreadsheet, in bounded memory, whole or not at all.
 
 with TableWriter("labelled.parquet", columns, schema=table.schema) as writer:
     writer.write(values)                       # appears under its name only when closed without an error
@@ -7,20 +7,22 @@ with TableWriter("labelled.parquet", columns, schema=table.schema) as writer:
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import math
-import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
+from data import durable
 from data.encodings import SUPERSETS
 from data.errors import DataError
-from data.tables import format_of, is_tsv, names_of
+from data.packing import pack, packing_of
+from data.spreadsheets import SheetWriter, fits_cell
+from data.tables import TEXT_FORMATS, format_of, is_tsv, names_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
 WRITE_BATCH_ROWS = 16_384
 WRITE_BATCH_CHARACTERS = 32 << 20
 """A Parquet row group is written when either bound is reached."""
+_FORMULA = re.compile(r"[\s\x00-\x1f\u200b-\u200f\u2066-\u2069\ufeff]*[=+\-@＝＋－＠]|[\t\r\n]")
+"""What a spreadsheet takes for a formula when it opens a CSV file, in full width too, whatever invisible characters precede it."""
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)*|[.,]\d+)([eE][+-]?\d+)?%?")
+GUARD = "'"
+"""Before a cell that would be run as a formula: a spreadsheet then takes it as text."""
 
 
 class TableWriter:
@@ -35,6 +42,8 @@ class TableWriter:
 
     columns: those of CSV and Parquet, in order. JSON Lines takes the keys of each record.
     schema: Parquet's types by column; a column that it lacks takes the type of its values in the first row group.
+    guard: cells of CSV that a spreadsheet would run as a formula get GUARD before them (numbers stay), those of spreadsheets
+    are written as text.
     """
 
     def __init__(
@@ -45,6 +54,7 @@ class TableWriter:
         schema: pyarrow.Schema | None = None,
         encoding: str = "utf-8",
         delimiter: str | None = None,
+        guard: bool = False,
     ) -> None:
         self.path = Path(path)
         self.format = format_of(path)
@@ -53,11 +63,13 @@ class TableWriter:
         self._known = frozenset(columns)
         self._schema = schema
         self._encoding = SUPERSETS.get(encoding.lower(), encoding)
-        self._delimiter = delimiter or ("\t" if is_tsv(self.path) else ",")
-        self._part = self.path.with_name(self.path.name + ".part")
+        self._delimiter = delimiter or _delimiter_of(self.path)
+        self._guard = guard
+        self._part = durable.part_of(self.path)
         self._batch: list[Mapping[str, Any]] = []
         self._characters = 0
         self._parquet: Any = None
+        self._sheet: SheetWriter | None = None
         self._files: list[Any] = []
 
     def __enter__(self) -> TableWriter:
@@ -67,15 +79,17 @@ class TableWriter:
             raise DataError(f"{self.path}: cannot be written: {error.strerror}. Name a file in a folder that exists.") from error
         self._files = [raw]
         self._binary: Any = raw
-        if self.path.suffix.lower() == ".gz":
-            self._binary = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0)
+        if end := packing_of(self.path):
+            self._binary = pack(raw, end)
             self._files.append(self._binary)
-        if self.format != "parquet":
+        if self.format in TEXT_FORMATS:
             self._text = io.TextIOWrapper(self._binary, encoding=self._encoding, newline="", write_through=False)
             self._files.append(self._text)
         if self.format == "csv":
-            self._csv = csv.writer(self._text, delimiter=self._delimiter, lineterminator="\r\n")
-            self._csv.writerow(self.columns)
+            self._text.write(header_line(self.columns, self.path, self._guard, self._delimiter))
+            self._csv = _csv_writer(self._text, self._delimiter)
+        elif self.format == "xlsx":
+            self._sheet = SheetWriter(self.columns, self._guard)
         return self
 
     def write(self, values: Mapping[str, Any]) -> None:
@@ -86,9 +100,12 @@ class TableWriter:
         self.rows += 1
         try:
             if self.format == "csv":
-                self._csv.writerow([_cell(values.get(column)) for column in self.columns])
+                self._csv.writerow([_cell(values.get(column), self._guard) for column in self.columns])
             elif self.format == "jsonl":
                 self._text.write(_json(values) + "\n")
+            elif self._sheet is not None:
+                cells = (values.get(column) for column in self.columns)
+                self._sheet.write([cell if fits_cell(cell) else as_text(cell) for cell in cells])
             else:
                 self._batch.append(values)
                 self._characters += sum(len(value) for value in values.values() if isinstance(value, str))
@@ -144,13 +161,16 @@ class TableWriter:
             for file in reversed(self._files):
                 with suppress(OSError, ValueError):
                     file.close()
-            self._part.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._part.unlink(missing_ok=True)
 
     def _finish(self) -> None:
         if self.format == "parquet":
             if self._batch or self._parquet is None:
                 self._write_batch()
             self._parquet.close()
+        elif self._sheet is not None:
+            self._sheet.save(self._binary)
         for file in reversed(self._files[1:]):
             file.flush()
             if file is not self._binary:
@@ -158,14 +178,38 @@ class TableWriter:
             else:
                 file.close()
         raw = self._files[0]
-        raw.flush()
-        os.fsync(raw.fileno())
+        durable.sync(raw)
         raw.close()
         self._files = []
-        os.replace(self._part, self.path)
+        durable.replace(self._part, self.path)
 
 
-def _cell(value: Any) -> str:
+def is_formula(cell: str) -> bool:
+    """Whether a spreadsheet that opens a CSV file would run a cell; numbers and phone numbers in digits are none."""
+    return _FORMULA.match(cell) is not None and _NUMBER.fullmatch(cell) is None
+
+
+def header_line(columns: Sequence[str], path: Path, guard: bool, delimiter: str | None = None) -> str:
+    """The first line of a CSV file."""
+    line = io.StringIO(newline="")
+    _csv_writer(line, delimiter or _delimiter_of(path)).writerow([_cell(column, guard) for column in columns])
+    return line.getvalue()
+
+
+def _csv_writer(stream: Any, delimiter: str) -> Any:
+    return csv.writer(stream, delimiter=delimiter, lineterminator="\r\n")
+
+
+def _delimiter_of(path: Path) -> str:
+    return "\t" if is_tsv(path) else ","
+
+
+def _cell(value: Any, guard: bool) -> str:
+    cell = as_text(value)
+    return GUARD + cell if guard and is_formula(cell) else cell
+
+
+def as_text(value: Any) -> str:
     """A value as a CSV cell: text as it is, nothing as an empty cell, lists and objects as JSON."""
     if isinstance(value, str):
         return value

@@ -1,19 +1,16 @@
-"""Tables in files: CSV, JSON Lines and Parquet, read record by record in bounded memory.
+"""Tables in files: CSV, JSON Lines, Parquet and spreadsheets, read record by record in bounded memory.
 
-    table = open_table("archive.csv")              # format by the name; encoding and separator found, or named
+    table = open_table("archive.csv")              # format by the name; encoding, separator and quoting found, or named
     for record in table.records():                 # Record(values, line) or BadRecord(line, column, reason)
         ...
 
-Values come through as they are: text from CSV, JSON's types from JSON Lines, the column's type from Parquet.
-data/table_writer.py writes them.
+Values come through as they are: text from CSV, JSON's types from JSON Lines, the column's type from Parquet, the cell's from
+a spreadsheet. data/table_writer.py writes them.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -21,106 +18,129 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.encodings import MAX_LINE_CHARACTERS, Lines, find_encoding, is_broken, read_head
+from data import parquet_files, separated, spreadsheets
+from data.encodings import Lines, find_encoding, read_head
 from data.errors import DataError
+from data.packing import READ_FAULTS, name_unpacked, packing_of
+from data.parquet_files import READ_BATCH_ROWS
+from data.records import BadRecord, Record
+from data.separated import Dialect
 
 if TYPE_CHECKING:
     import pyarrow
 
-FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-"""Format by the end of the name; `.gz` may follow where the format is text."""
-DELIMITERS = (",", ";", "\t", "|")
-READ_BATCH_ROWS = 1024
-READ_BUFFER_BYTES = 1 << 20
-"""Parquet only."""
+__all__ = ["BadRecord", "Record", "Table", "format_of", "open_table"]
 
-
-@dataclass(frozen=True)
-class Record:
-    values: dict[str, Any]
-    """By column, in the file's order."""
-    line: int
-    """Where it begins: line of a text file (first is 1), row of a Parquet file (first is 1)."""
-
-
-@dataclass(frozen=True)
-class BadRecord:
-    """A record that cannot be read; those after it can."""
-
-    line: int
-    column: str | None
-    reason: str
+FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".xlsx": "xlsx"}
+"""Format by the end of the name; `.gz` or `.zst` may follow where the format is text."""
+TEXT_FORMATS = ("csv", "jsonl")
 
 
 @dataclass(frozen=True)
 class Table:
     path: Path
     format: str
-    """`csv`, `jsonl` or `parquet`."""
+    """`csv`, `jsonl`, `parquet` or `xlsx`."""
     columns: tuple[str, ...]
     """JSON Lines: those of the file's beginning; later records may have others."""
-    encoding: str | None
-    """Python's name of the codec; None for Parquet."""
-    delimiter: str | None
+    encoding: str | None = None
+    """Python's name of the codec; None for Parquet and spreadsheets."""
+    dialect: Dialect | None = None
     """CSV only."""
-    schema: pyarrow.Schema | None
+    schema: pyarrow.Schema | None = None
     """Parquet only."""
+    sheet: str | None = None
+    """Spreadsheets only."""
 
-    def records(self) -> Iterator[Record | BadRecord]:
-        """Every record in order, from the beginning at each call. DataError if the file breaks off."""
-        read = {"csv": _csv_records, "jsonl": _json_records, "parquet": _parquet_records}[self.format]
+    @property
+    def delimiter(self) -> str | None:
+        """CSV only."""
+        return None if self.dialect is None else self.dialect.delimiter
+
+    def records(self, skip: int = 0) -> Iterator[Record | BadRecord]:
+        """Every record after the first `skip`, in order, from the beginning at each call. DataError if the file breaks off."""
         try:
-            yield from read(self)
+            if self.format == "parquet":
+                yield from parquet_files.read_records(self.path, skip)
+            else:
+                yield from islice(self._read(), skip, None)
         except UnicodeDecodeError as error:
             raise DataError(f"{self.path}: not {self.encoding} all through ({error.reason}). Name the file's encoding.") from error
-        except (OSError, EOFError, zlib.error) as error:
+        except FileNotFoundError:
+            raise DataError(f"{self.path}: no such file any more. Bring it back.") from None
+        except READ_FAULTS as error:
             raise DataError(f"{self.path}: cannot be read to its end: {error}. Is the file cut off?") from error
+
+    def _read(self) -> Iterator[Record | BadRecord]:
+        if self.format == "xlsx":
+            return spreadsheets.read_records(self.path, self.sheet or "", self.columns)
+        assert self.encoding is not None
+        if self.dialect is not None:
+            return separated.read_records(self.path, self.encoding, self.dialect, self.columns)
+        return _json_records(self.path, self.encoding)
 
 
 def format_of(path: str | Path) -> str:
     """Format by the name. DataError lists the known ones."""
-    name = Path(path).name.lower()
-    plain = name.removesuffix(".gz")
-    found = FORMATS.get(Path(plain).suffix)
-    if found is None or (found == "parquet" and name != plain):
-        known = f"{', '.join(FORMATS)}; all but .parquet also with .gz"
-        raise DataError(f"{path}: unknown kind of file. Known: {known}. Export a spreadsheet as CSV UTF-8.")
+    found = FORMATS.get(Path(name_unpacked(path)).suffix)
+    if found is None or (packing_of(path) and found not in TEXT_FORMATS):
+        known = f"{', '.join(FORMATS)}; the text formats also with .gz or .zst"
+        raise DataError(f"{path}: unknown kind of file. Known: {known}.")
     return found
 
 
 def is_tsv(path: Path) -> bool:
-    return path.name.lower().removesuffix(".gz").endswith(".tsv")
+    return name_unpacked(path).endswith(".tsv")
 
 
-def open_table(path: str | Path, *, encoding: str | None = None, delimiter: str | None = None) -> Table:
+def open_table(
+    path: str | Path,
+    *,
+    format: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    quoting: str | None = None,
+    sheet: str | None = None,
+) -> Table:
     """Look at a file's beginning and say how it is to be read.
 
-    encoding: any codec of Python; found if left out (UTF-8, UTF-16 with a byte order mark, GB18030, Big5, Windows-1256).
+    format: by the name's end if left out. encoding: any codec of Python; found if left out (UTF-8, UTF-16 with a byte order
+    mark, GB18030, Big5, Windows-1256). delimiter, quoting (data/separated.py): of CSV; found if left out. sheet: of a
+    spreadsheet; the only one with rows if left out.
     DataError: missing, empty or binary file, unknown kind, encoding that does not fit, no header or no JSON object.
     A header without rows is a table of no records.
     """
     path = Path(path)
-    kind = format_of(path)
+    kind = format or format_of(path)
     if path.is_dir():
         raise DataError(f"{path}: is a folder. Name a file.")
     try:
         if path.stat().st_size == 0:
             raise DataError(f"{path}: the file is empty, it has no rows.")
         if kind == "parquet":
-            return _open_parquet(path)
+            schema = parquet_files.read_schema(path)
+            return Table(path, kind, _once(path, tuple(schema.names)), schema=schema)
+        if kind == "xlsx":
+            sheet, columns = spreadsheets.read_header(path, sheet)
+            return Table(path, kind, _once(path, columns), sheet=sheet)
         encoding = find_encoding(path, encoding)
         head = read_head(path, encoding)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file.{_nearest_file(path)}") from None
-    except (OSError, EOFError, zlib.error) as error:
+    except READ_FAULTS as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     if not head.strip():
         raise DataError(f"{path}: the file is empty, it has no rows.")
     if kind == "jsonl":
-        return Table(path, kind, _json_columns(path, encoding), encoding, None, None)
-    if delimiter is None:
-        delimiter = "\t" if is_tsv(path) else _delimiter_of(head)
-    return Table(path, kind, _csv_header(path, encoding, delimiter), encoding, delimiter, None)
+        return Table(path, kind, _json_columns(path, encoding), encoding)
+    dialect = separated.find_dialect(path, head, "\t" if delimiter is None and is_tsv(path) else delimiter, quoting)
+    return Table(path, kind, _once(path, separated.read_header(path, encoding, dialect)), encoding, dialect)
+
+
+def _once(path: Path, columns: tuple[str, ...]) -> tuple[str, ...]:
+    if repeated := sorted({name for name in columns if columns.count(name) > 1}):
+        raise DataError(f"{path}: columns stand twice in the header: {names_of(repeated)}. Rename one of each.")
+    return columns
 
 
 def names_of(columns: Sequence[str]) -> str:
@@ -142,92 +162,13 @@ def _nearest_file(path: Path) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-# CSV --------------------------------------------------------------------------------------------------------------------
-
-
-def _delimiter_of(head: str) -> str:
-    """The separator under which the header has columns and the records have as many; the comma if none has."""
-
-    def fit(delimiter: str) -> tuple[float, int]:
-        reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
-        try:
-            counts = [len(record) for _, record in zip(range(200), reader, strict=False) if record]
-        except csv.Error:
-            return 0.0, 0
-        same = sum(count == counts[0] for count in counts) / len(counts) if counts and counts[0] > 1 else 0.0
-        return same, counts[0] if counts else 0
-
-    return max(DELIMITERS, key=fit)
-
-
-def _csv_reader(lines: Lines, delimiter: str) -> Any:
-    csv.field_size_limit(MAX_LINE_CHARACTERS)  # the module's own limit, 131,072, is below a message of a megabyte
-    return csv.reader(lines, delimiter=delimiter, strict=True)
-
-
-def _csv_header(path: Path, encoding: str, delimiter: str) -> tuple[str, ...]:
-    with Lines(path, encoding) as lines:
-        header: list[str] = []
-        try:
-            header = next((record for record in _csv_reader(lines, delimiter) if record), header)
-        except csv.Error as error:
-            raise DataError(f"{path}:{lines.number}: the header cannot be read: {error}.") from error
-        if lines.broken:
-            raise DataError(f"{path}:{lines.number}: the header is not {encoding}. Name the file's encoding.")
-    if repeated := sorted({name for name in header if header.count(name) > 1}):
-        raise DataError(f"{path}: columns stand twice in the header: {names_of(repeated)}. Rename one of each.")
-    return tuple(header)
-
-
-def _csv_records(table: Table) -> Iterator[Record | BadRecord]:
-    assert table.encoding is not None
-    assert table.delimiter is not None
-    width = len(table.columns)
-    with Lines(table.path, table.encoding) as lines:
-        reader = _csv_reader(lines, table.delimiter)
-        header_read = False
-        while True:
-            line = lines.number + 1
-            lines.broken = False
-            try:
-                fields = next(reader, None)
-            except csv.Error as error:
-                yield BadRecord(line, None, _csv_fault(str(error)))
-                continue
-            if fields is None:
-                return
-            if not fields:
-                continue
-            if not header_read:
-                header_read = True
-            elif lines.broken:
-                column = next((name for name, value in zip(table.columns, fields, strict=False) if is_broken(value)), None)
-                yield BadRecord(line, column, f"holds bytes that are not {table.encoding}")
-            elif len(fields) != width:
-                yield BadRecord(
-                    line,
-                    None,
-                    f"has {len(fields)} fields, the header has {width}; double-quote a field that holds {table.delimiter!r}",
-                )
-            else:
-                yield Record(dict(zip(table.columns, fields, strict=True)), line)
-
-
-def _csv_fault(error: str) -> str:
-    if "unexpected end" in error or "field larger" in error:
-        return "opens a double quote that is never closed"
-    if "expected after" in error:
-        return 'has text after a closing double quote; write a double quote inside a field as ""'
-    return error
-
-
 # JSON Lines -------------------------------------------------------------------------------------------------------------
 
 
 def _json_columns(path: Path, encoding: str) -> tuple[str, ...]:
     columns: dict[str, None] = {}
     first: BadRecord | None = None
-    for record in islice(_json_records(Table(path, "jsonl", (), encoding, None, None)), READ_BATCH_ROWS):
+    for record in islice(_json_records(path, encoding), READ_BATCH_ROWS):
         if isinstance(record, Record):
             columns.update(dict.fromkeys(record.values))
         else:
@@ -239,15 +180,14 @@ def _json_columns(path: Path, encoding: str) -> tuple[str, ...]:
     return tuple(columns)
 
 
-def _json_records(table: Table) -> Iterator[Record | BadRecord]:
-    assert table.encoding is not None
-    with Lines(table.path, table.encoding) as lines:
+def _json_records(path: Path, encoding: str) -> Iterator[Record | BadRecord]:
+    with Lines(path, encoding) as lines:
         for line in lines:
             if not line.strip():
                 continue
             if lines.broken:
                 lines.broken = False
-                yield BadRecord(lines.number, None, f"holds bytes that are not {table.encoding}")
+                yield BadRecord(lines.number, None, f"holds bytes that are not {encoding}")
                 continue
             try:
                 values = json.loads(line, object_pairs_hook=_object, parse_constant=_no_constant)
@@ -275,45 +215,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON; write null")
-
-
-# Parquet ----------------------------------------------------------------------------------------------------------------
-
-
-def _open_parquet(path: Path) -> Table:
-    import pyarrow
-    import pyarrow.parquet as parquet
-
-    try:
-        schema = parquet.read_schema(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise DataError(f"{path}: not a Parquet file, or cut off: {str(error).splitlines()[0]}") from error
-    if repeated := sorted({name for name in schema.names if schema.names.count(name) > 1}):
-        raise DataError(f"{path}: columns stand twice: {names_of(repeated)}. Rename one of each.")
-    return Table(path, "parquet", tuple(schema.names), None, None, schema)
-
-
-def _parquet_records(table: Table) -> Iterator[Record | BadRecord]:
-    import pyarrow
-    import pyarrow.parquet as parquet
-
-    line = 0
-    try:
-        with parquet.ParquetFile(table.path, pre_buffer=False, buffer_size=READ_BUFFER_BYTES) as file:
-            for batch in file.iter_batches(READ_BATCH_ROWS):
-                columns = [_values(column) for column in batch.columns]
-                for values in zip(*columns, strict=True):
-                    line += 1
-                    yield Record(dict(zip(table.columns, values, strict=True)), line)
-    except pyarrow.ArrowException as error:
-        raise DataError(f"{table.path}: damaged after row {line}: {str(error).splitlines()[0]}") from error
-
-
-def _values(column: Any) -> list[Any]:
-    """Python values; Arrow's own where Python has no equal (nanoseconds)."""
-    if "[ns" in str(column.type):
-        return [value if value.is_valid else None for value in column]
-    values: list[Any] = column.to_pylist()
-    return values

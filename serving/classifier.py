@@ -161,6 +161,15 @@ class FeedbackClassifier:
         """The same for texts without end: results in order, at most IN_FLIGHT_PER_THREAD texts a thread read ahead of them."""
         return self._stream((text, None, None, False) for text in texts)
 
+    def submit(self, text: str, id: str | None = None, language: str | None = None) -> Future[Prediction | Failure]:
+        """One text for the threads, answered when its turn comes. The caller keeps no more than `in_flight` waiting."""
+        return self._pool.submit(self._predict, text, id, language, False, None)
+
+    @property
+    def in_flight(self) -> int:
+        """Texts that are handed to the threads at a time, so that none is idle."""
+        return self._in_flight
+
     def logits(self, text: str) -> FloatArray:
         """Joint logits of one mended text, shape (labels,), before temperature; windows of a long text are pooled."""
         windows = self.read_windows(text)

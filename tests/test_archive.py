@@ -158,7 +158,7 @@ def test_rows_and_rejects_together_are_the_inputs_rows(tmp_path: Path, classifie
     assert [row["id"] for row in read_lines(tmp_path / "out.jsonl")] == [1, 7]
     assert report.rejects == tmp_path / "out.jsonl.rejects.jsonl"
     rejects = read_lines(report.rejects)
-    assert [list(reject) for reject in rejects] == [["line", "id", "column", "code", "reason"]] * 6
+    assert [list(reject) for reject in rejects] == [["file", "line", "id", "column", "code", "reason"]] * 6
     assert [(reject["line"], reject["id"], reject["column"], reject["code"]) for reject in rejects] == [
         (2, 2, "text", "empty"),
         (3, None, None, "unreadable"),
@@ -204,9 +204,13 @@ def test_the_only_column_is_the_text_column(tmp_path: Path, classifier: Feedback
 @pytest.mark.parametrize(
     ("header", "named", "message"),
     [
-        (["id", "q7"], None, r"no column's name says .* --text-column\. Columns: id, q7\."),
-        (["text", "评论"], None, r"'text' or '评论' could hold the messages\. Name it with --text-column\. Columns: text, 评论"),
-        (["id", "message"], "mesage", r"no column 'mesage' \(nearest: 'message'\)\. Columns: id, message"),
+        (["id", "q7"], None, r"no column's name says .* --text-column\. Columns: 'id', 'q7'\."),
+        (
+            ["text", "评论"],
+            None,
+            r"'text' or '评论' could hold the messages\. Name it with --text-column\. Columns: 'text', '评论'",
+        ),
+        (["id", "message"], "mesage", r"no column 'mesage' \(nearest: 'message'\)\. Columns: 'id', 'message'"),
     ],
 )
 def test_a_text_column_that_is_not_obvious_is_asked_for(
@@ -231,7 +235,7 @@ def test_a_column_that_exists_is_never_written_over_and_a_prefix_helps(tmp_path:
 def test_a_late_json_column_is_not_written_over_either(tmp_path: Path, classifier: FeedbackClassifier) -> None:
     lines = ['{"text": "great"}'] * 1500 + ['{"text": "great", "tone": "mine"}']
     (tmp_path / "in.jsonl").write_text("\n".join(lines), "utf-8")
-    with pytest.raises(DataError, match=r"in\.jsonl:1501: has tone already"):
+    with pytest.raises(DataError, match=r"in\.jsonl: has columns tone already"):
         label(tmp_path / "in.jsonl", tmp_path / "out.jsonl", classifier)
     assert [file.name for file in tmp_path.iterdir()] == ["in.jsonl"]
 
@@ -243,7 +247,7 @@ def test_the_manifest_says_what_was_labelled_by_what(archive: Path, tmp_path: Pa
     write_csv(archive, [["text"], ["great"], [" "]])
     report = label(archive, tmp_path / "out.csv", classifier)
     manifest = json.loads(report.manifest.read_text("utf-8"))
-    assert manifest["input"]["sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert manifest["inputs"][0]["sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
     assert manifest["output"]["sha256"] == hashlib.sha256((tmp_path / "out.csv").read_bytes()).hexdigest()
     assert manifest["rows"] == {"read": 2, "labelled": 1, "rejected": {"empty": 1}}
     assert manifest["model"] == classifier.version

@@ -70,10 +70,13 @@ def test_a_bad_csv_row_is_told_with_its_line_and_spoils_no_other(tmp_path: Path,
     assert [record.values["text"] for record in (first, last) if isinstance(record, Record)] == ["好", "عالی"]
 
 
-def test_a_quote_that_is_never_closed_is_told_with_the_line_where_it_opens(tmp_path: Path) -> None:
+def test_a_quote_that_is_never_closed_is_told_with_its_line_and_swallows_no_other(tmp_path: Path) -> None:
     path = tmp_path / "messages.csv"
     path.write_text('id,text\n0,ok\n1,"never closed\n2,swallowed\n', "utf-8")
-    assert list(open_table(path).records())[1:] == [BadRecord(3, None, "opens a double quote that is never closed")]
+    assert list(open_table(path).records())[1:] == [
+        BadRecord(3, None, "opens a double quote that is never closed"),
+        Record({"id": "2", "text": "swallowed"}, 4),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +132,9 @@ def test_a_cut_gzip_file_is_refused(tmp_path: Path) -> None:
         ("book.csv", b"PK\x03\x04\x14\x00\x06\x00\x08\x00", r"book.csv: not a text file but .* spreadsheet \(.xlsx\)"),
         ("noise.jsonl", bytes(range(256)) * 4, r"noise.jsonl: not text in UTF-8 \(byte \d+, line \d+\)"),
         ("fake.parquet", b"text\ngood\n", "fake.parquet: not a Parquet file, or cut off"),
-        ("book.xlsx", b"PK\x03\x04", r"book.xlsx: unknown kind of file. Known: .csv, .tsv, .jsonl, .ndjson, .parquet"),
+        ("book.xlsx", b"PK\x03\x04", r"book.xlsx: not a spreadsheet \(.xlsx\), or cut off"),
+        ("book.xls", b"PK\x03\x04", r"book.xls: unknown kind of file. Known: .csv, .tsv, .jsonl, .ndjson, .parquet, .xlsx"),
+        ("old.xlsx", b"\xd0\xcf\x11\xe0 and more", r"old.xlsx: an old Office document \(.xls\), or one with a password"),
         ("twice.csv", b"text,text\na,b\n", "twice.csv: columns stand twice in the header: 'text'"),
     ],
 )
