@@ -159,7 +159,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     from training.evaluation import evaluate_files
     from training.report import summary, write_report
 
-    folder, metrics = evaluate_files(_model(options), options.rows, split=options.split, baseline_rows=options.baseline)
+    folder, metrics = evaluate_files(
+        _model(options), options.rows, split=options.split, baseline_rows=options.baseline, behaviour=not options.no_behaviour
+    )
     if options.json:
         print(json.dumps(metrics, ensure_ascii=False, indent=1))
     else:
@@ -368,6 +370,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--baseline", nargs="+", default=[], metavar="ROWS", help="train the linear baseline on these rows, to stand beside"
     )
+    evaluate.add_argument("--no-behaviour", action="store_true", help="only the rows; not the 5,700 texts that test behaviour")
     evaluate.add_argument("--json", action="store_true")
     evaluate.add_argument("-o", "--output", help="write the page with pictures here")
 

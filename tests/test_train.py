@@ -33,7 +33,15 @@ TOPICS = {"the courier": "delivery", "快递": "delivery", "پیک": "delivery",
 FILLER = [
     first + second for first in ("bo", "ka", "di", "lu", "me", "zo", "ti") for second in ("rin", "pat", "sol", "gum", "nex", "wif")
 ]
-FAST = {"window_length": 32, "window_stride": 8, "threads": 1, "precision": "float32", "evaluations": 2, "min_agreement": 0.5}
+FAST = {
+    "window_length": 32,
+    "window_stride": 8,
+    "threads": 1,
+    "precision": "float32",
+    "evaluations": 2,
+    "min_agreement": 0.5,
+    "behaviour": False,
+}
 
 
 def rows_of(tasks=("sentiment", "tone", "category")):
@@ -80,7 +88,9 @@ def config_for(rows_file, base, output, **changes):
 def trained(rows_file, base, tmp_path_factory):
     """A tiny model that has really learnt the made rows."""
     output = tmp_path_factory.mktemp("trained") / "model"
-    config = config_for(rows_file, base, output, epochs=12, batch_size=16, learning_rate=3e-3, head_learning_rate=1e-2)
+    config = config_for(
+        rows_file, base, output, epochs=12, batch_size=16, learning_rate=3e-3, head_learning_rate=1e-2, behaviour=True
+    )
     return train(config)
 
 
@@ -91,6 +101,9 @@ def test_a_fine_tuned_model_has_learnt_its_rows_in_three_languages(trained):
     assert cells["category"]["all"]["macro_f1"] > 0.6
     assert {"en", "fa", "zh"} <= set(cells["tone"])
     assert "baseline" in cells["sentiment"]["all"]
+    assert set(metrics["behaviour"]["invariance_by_language"]) == {"en", "fa", "zh"}
+    assert "## How it behaves" in (trained.path / "README.md").read_text("utf-8")
+    assert "<h2>Behaviour</h2>" in (trained.path / "report.html").read_text("utf-8")
 
 
 def test_the_folder_answers_like_a_prediction_should(trained):

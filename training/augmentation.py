@@ -279,6 +279,30 @@ def _greeting(text: str, rng: random.Random) -> str:
     return rng.choice(_GREETINGS[spoken]) + text if spoken else text
 
 
+_REFERENCES = {
+    "zh": ("订单{number}，", "单号{number}：", "我是{name}，", "{name}说："),
+    "en": ("Order {number}: ", "Ref {number}. ", "{name} here. ", "re {number} - "),
+    "fa": ("سفارش {number}، ", "کد پیگیری {number}. ", "{name} هستم. ", "شماره {number}: "),
+}
+_NAMES = {
+    "zh": ("李娜", "小张", "刘先生", "王姐", "阿芳", "赵磊", "孙老师"),
+    "en": ("Emma", "Liam", "Mrs Jones", "Ahmed", "Olu", "Grace", "Pedro", "Mei"),
+    "fa": ("علی", "مریم", "خانم کریمی", "آقای احمدی", "زهرا", "حسین", "الهام"),
+}
+
+
+def _reference(text: str, rng: random.Random) -> str:
+    """An order number or the writer's name put before or behind: a model must not take it for what the message is about."""
+    spoken = "zh" if _HAN.search(text) else "fa" if _PERSIAN.search(text) else "en" if _LATIN.search(text) else ""
+    if not spoken or len(text) > 600:
+        return text
+    number = rng.choice(("", "A", "K-", "#", "INV", "SP-")) + str(rng.randrange(1000, 10 ** rng.choice((5, 6, 8))))
+    name = rng.choice(_NAMES[spoken])
+    if rng.random() < 0.4:
+        return f"{text.rstrip()} {rng.choice((f'({number})', f'- {name}', f'#{number}', name))}"
+    return rng.choice(_REFERENCES[spoken]).format(number=number, name=name) + text
+
+
 _KINDS: dict[str, tuple[tuple[str, ...], float, Callable[[str, random.Random], str]]] = {
     # Languages (none: all), weight, what is done. The script weighs most: the same answers in both are a promise.
     "persian_in_latin": (("fa",), 5.0, _persian_in_latin),
@@ -289,5 +313,6 @@ _KINDS: dict[str, tuple[tuple[str, ...], float, Callable[[str, random.Random], s
     "emoji": ((), 1.0, _emoji),
     "punctuation": ((), 1.5, _punctuation),
     "digits": (("zh", "fa"), 0.7, _other_digits),
-    "greeting": ((), 0.7, _greeting),
+    "greeting": ((), 1.0, _greeting),
+    "reference": ((), 1.5, _reference),
 }

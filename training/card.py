@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from training.behaviour_table import ABOUT, languages_of, table_lines
 from training.report import cells, demonstration_note
 
 SILENT = "silent: its repository states no licence; using weights trained on it is for you to judge"
@@ -69,6 +70,10 @@ def _lines(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
             )
         lines += ["", "Labels that it knows least (F1 over all languages):", ""]
         lines += [f"- {task}: {', '.join(worst)}" for task, worst in _weakest(test).items()]
+    if behaviour := metrics.get("behaviour"):
+        codes = languages_of(behaviour)
+        lines += ["", "## How it behaves", "", ABOUT, "", f"| | {' | '.join(codes)} |", f"|---|{'---:|' * len(codes)}"]
+        lines += [f"| {what.strip()} | {' | '.join(row)} |" for what, row in table_lines(behaviour)]
     lines += [
         "",
         "## Use it for, and not for",

@@ -126,6 +126,8 @@ class TrainingConfig:
     """Validation rows used for early stopping, calibration and thresholds at most, chosen by hash; 0 uses all."""
     test_rows: int = 0
     """Test rows evaluated at most, chosen by hash; 0 uses all."""
+    behaviour: bool = True
+    """Measure how the model behaves too (`training/behaviour.py`): some 5,700 short texts, half a minute on two cores."""
     demonstration: bool = False
     """Mark every result of this model as a demonstration only (too few rows to depend on)."""
 

@@ -301,11 +301,12 @@ def read_for_evaluation(taxonomy: Taxonomy, paths: Sequence[str], split: str | N
 
 
 def evaluate_files(
-    model: str | Path, paths: Sequence[str], split: str | None = None, baseline_rows: Sequence[str] = ()
+    model: str | Path, paths: Sequence[str], split: str | None = None, baseline_rows: Sequence[str] = (), behaviour: bool = True
 ) -> tuple[ModelFolder, dict[str, Any]]:
     """Evaluate a model folder on files of labelled rows; returns it and figures in the form of metrics.json.
 
     baseline_rows: files of rows to train the linear baseline on; without them no baseline stands beside the figures.
+    behaviour: measure that too, on messages of its own (`training/behaviour.py`).
     """
     folder = ModelFolder.open(model)
     classifier = FeedbackClassifier.load(folder)
@@ -322,6 +323,11 @@ def evaluate_files(
             raise DataError(f"{', '.join(baseline_rows)}: no row to train the baseline on, apart from those that are evaluated")
         beside = Baseline(classifier.taxonomy).fit(train, validation).answer(rows)
     test = evaluate(classifier.taxonomy, rows, answer(classifier, rows), beside)
-    classifier.close()
     training = folder.manifest["training"]
-    return folder, {"demonstration": training.get("demonstration", False), "training": training, "test": test}
+    metrics = {"demonstration": training.get("demonstration", False), "training": training, "test": test}
+    if behaviour:
+        from training.behaviour import measure_behaviour
+
+        metrics["behaviour"] = measure_behaviour(classifier)
+    classifier.close()
+    return folder, metrics

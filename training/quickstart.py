@@ -112,7 +112,7 @@ def _real_part(folder: Path, sets: Path, rows: Path) -> str:
     from training.report import summary
 
     annotate_all(sets, rows, Taxonomy.read())
-    return summary(evaluate_files(folder, [str(rows)])[1])
+    return summary(evaluate_files(folder, [str(rows)], behaviour=False)[1])
 
 
 def _label(folder: Path, labelled: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import DataError
+from training.behaviour_table import ABOUT, behaviour_text, languages_of, table_lines
 from training.evaluation import ALL
 
 PICTURE_DPI = 80
@@ -32,10 +33,16 @@ def demonstration_note(metrics: Mapping[str, Any]) -> str:
 
 
 def summary(metrics: Mapping[str, Any]) -> str:
-    """A table of task × language for the terminal."""
-    test = metrics.get("test")
-    if not test:
-        return "no test rows: nothing was evaluated"
+    """Tables of task × language and of behaviour for the terminal."""
+    parts = [_test_text(metrics["test"]) if metrics.get("test") else "no test rows: nothing was evaluated"]
+    if metrics.get("behaviour"):
+        parts += ["", behaviour_text(metrics["behaviour"])]
+    if note := demonstration_note(metrics):
+        parts.append(note)
+    return "\n".join(parts)
+
+
+def _test_text(test: Mapping[str, Any]) -> str:
     lines = [
         f"{'task':<14}{'language':<10}{'rows':>7}{'macro-F1':>10}{'interval':>16}{'baseline':>10}{'cal. error':>12}{'unsure':>8}"
     ]
@@ -58,8 +65,6 @@ def summary(metrics: Mapping[str, Any]) -> str:
     lines.append(mean)
     if test["refused"]:
         lines.append(f"{test['refused']} of {test['rows']} rows were refused (empty or too long) and are not in the figures")
-    if note := demonstration_note(metrics):
-        lines.append(note)
     return "\n".join(lines)
 
 
@@ -107,6 +112,8 @@ def _page(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
                     _figure(_confusion(cell["confusion"], orders.get(task, [])), f"{task}, {language}: true (rows) and answered")
                 )
             parts.append(_figure(_reliability(cell["reliability"]), f"{task}, {language}: probability and what came true"))
+    if behaviour := metrics.get("behaviour"):
+        parts.append(f"<h2>Behaviour</h2><p>{html.escape(ABOUT)}</p>{_behaviour_table(behaviour)}")
     body = "\n".join(parts)
     head = f'<meta charset="utf-8"><title>Model {version}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en">{head}\n{body}\n</html>\n'
@@ -165,6 +172,17 @@ def _cells_table(entries: Sequence[tuple[str, str, Mapping[str, Any]]], first: s
         columns = "".join(f"<td{worse if number == 1 else ''}>{value}</td>" for number, value in enumerate(values))
         lines.append(f"<tr><td>{html.escape(one)}</td><td>{html.escape(two)}</td>{columns}</tr>")
     return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(lines)}</table>"
+
+
+def _behaviour_table(behaviour: Mapping[str, Any]) -> str:
+    heads = "".join(f"<th>{head}</th>" for head in ("", *languages_of(behaviour)))
+    lines = "".join(
+        f"<tr><td>{'&emsp;' * what.startswith(' ')}{html.escape(what.strip())}</td>"
+        + "".join(f"<td>{cell}</td>" for cell in row)
+        + "</tr>"
+        for what, row in table_lines(behaviour)
+    )
+    return f"<table><tr>{heads}</tr>{lines}</table>"
 
 
 def _labels_table(task: str, cell: Mapping[str, Any]) -> str:

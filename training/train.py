@@ -197,6 +197,7 @@ def _evaluate(
 ) -> ModelFolder:
     """Evaluate what was exported, beside the baseline on the same rows, and write the final folder with card and report."""
     from training.baseline import Baseline
+    from training.behaviour import measure_behaviour
     from training.card import write_card
     from training.evaluation import answer, evaluate
     from training.report import write_report
@@ -208,6 +209,8 @@ def _evaluate(
         metrics["test"] = evaluate(
             taxonomy, parts["test"], answer(classifier, parts["test"]), baseline.answer(parts["test"]), config.seed
         )
+    if config.behaviour:
+        metrics["behaviour"] = measure_behaviour(classifier, config.seed)
     classifier.close()
 
     def fill(aside: Path) -> Mapping[str, Any]:

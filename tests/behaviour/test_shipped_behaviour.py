@@ -1,0 +1,48 @@
+"""Floors of the shipped model's behaviour. Under one of them the model may not ship (training/behaviour.py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serving.classifier import FeedbackClassifier
+from training.behaviour import measure_behaviour
+
+SHIPPED = Path("serving/model")
+LANGUAGES = ("zh", "en", "fa")
+MIN_UNCHANGED = 0.95
+MIN_CONTRAST = 0.70
+MIN_DIRECTION = 0.9
+
+pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="no model is shipped in serving/model yet")
+
+
+@pytest.fixture(scope="module")
+def behaviour():
+    classifier = FeedbackClassifier.load(SHIPPED)
+    measured = measure_behaviour(classifier)
+    classifier.close()
+    return measured
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_spelling_names_numbers_and_greetings_do_not_change_the_answers(behaviour, language):
+    kinds = {kind: cells[language]["same"] for kind, cells in behaviour["invariance"].items() if language in cells}
+    assert behaviour["invariance_by_language"][language]["same"] >= MIN_UNCHANGED, kinds
+
+
+def test_what_the_normaliser_erases_changes_no_answer_at_all(behaviour):
+    for kind, cells in behaviour["erased"].items():
+        assert {language: cell["all_tasks"] for language, cell in cells.items()} == dict.fromkeys(cells, 1.0), kind
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_both_messages_of_a_contrast_pair_are_read_right(behaviour, language):
+    assert behaviour["contrast"][language]["both_right"] >= MIN_CONTRAST, behaviour["contrast"][language]["tasks"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_added_sentence_moves_what_it_speaks_of(behaviour, language):
+    for way in ("falls", "rises"):
+        assert behaviour["direction"][way][language]["passed"] >= MIN_DIRECTION, way
