@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment quickstart test check format serve lock
+.PHONY: help environment quickstart test check format serve lock page
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -34,3 +34,8 @@ serve: environment
 # make lock         write the versions that are installed here to requirements.lock
 lock:
 	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
+
+# make page         pictures of the page in three languages and two widths, in runs/screenshots (needs Chromium)
+page: environment
+	mkdir -p runs/screenshots
+	FEEDBACK_SCREENSHOTS=runs/screenshots $(BIN)/python -m pytest -q tests/test_page.py

@@ -12,12 +12,13 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from serving.keys import Key
-from serving.request import RequestError
+from serving.request import API_VERSION, VERSION_HEADER, RequestError
 from serving.watch import Watch
 
 REQUEST_ID_HEADER = b"x-request-id"
 SCOPE_KEY = "feedback.request"
 MAX_TRANSLATED_BYTES = 65_536
+_VERSION = (VERSION_HEADER.lower().encode(), API_VERSION.encode())
 _CODES = {401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 408: "body_timeout",
           413: "too_large", 415: "unsupported_media_type", 422: "invalid_request", 429: "rate_limited", 500: "internal_error",
           503: "not_ready", 504: "timeout"}  # fmt: skip
@@ -82,7 +83,7 @@ class Answer:
                 self._held = message
                 return
             self.state.status = message["status"]
-            added = [(REQUEST_ID_HEADER, self.state.id.encode()), (b"x-content-type-options", b"nosniff")]
+            added = [(REQUEST_ID_HEADER, self.state.id.encode()), _VERSION, (b"x-content-type-options", b"nosniff")]
             if self.state.texts:
                 added.append((b"server-timing", _server_timing(self.state.watch)))
             message["headers"] = [*message.get("headers", []), *added]

@@ -19,8 +19,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from data.errors import FeedbackError, ModelFolderError
 from serving.answer import SCOPE_KEY, JSONAnswer, RequestState, code_of, error_answer
 from serving.classifier import FeedbackClassifier
-from serving.door import PROBES, Door
+from serving.door import FRAMEWORK_PATHS, PROBES, TYPED, Door
 from serving.model_folder import METRICS
+from serving.openapi import OpenAPI
+from serving.page import PAGES, page_routes
 from serving.reception import Reception
 from serving.request import RequestError, read_classify_request
 from serving.served import ServedModel
@@ -29,7 +31,7 @@ from serving.supervisor import reload_siblings
 
 logger = logging.getLogger(__name__)
 
-PATHS = PROBES | {"/v1/classify", "/v1/model", "/v1/model/reload", "/v1/taxonomy", "/metrics"}
+PATHS = PROBES | PAGES | {"/v1/classify", "/v1/model", "/v1/model/reload", "/v1/taxonomy", "/openapi.json", "/metrics"}
 
 
 def make_app(model: FeedbackClassifier | ServedModel, reception: Reception | ServiceSettings) -> Starlette:
@@ -43,6 +45,8 @@ def make_app(model: FeedbackClassifier | ServedModel, reception: Reception | Ser
             Route("/v1/model", routes.model, methods=["GET"]),
             Route("/v1/model/reload", routes.reload, methods=["POST"]),
             Route("/v1/taxonomy", routes.taxonomy, methods=["GET"]),
+            Route("/openapi.json", routes.openapi, methods=["GET"]),
+            *page_routes(),
             Route("/livez", routes.livez, methods=["GET"]),
             Route("/healthz", routes.livez, methods=["GET"]),
             Route("/readyz", routes.readyz, methods=["GET"]),
@@ -70,6 +74,7 @@ class _Routes:
         self._served = served
         self._reception = reception
         self._settings = reception.settings
+        self._openapi = OpenAPI(reception.settings)
         self._threads = ThreadPoolExecutor(self._settings.max_in_flight, thread_name_prefix="request")
 
     async def classify(self, request: Request) -> Response:
@@ -97,6 +102,10 @@ class _Routes:
 
     async def taxonomy(self, request: Request) -> Response:
         return JSONAnswer(taxonomy_document(self._served.classifier))
+
+    async def openapi(self, request: Request) -> Response:
+        make = self._openapi.document
+        return JSONAnswer(await asyncio.get_running_loop().run_in_executor(None, make, self._served.classifier))
 
     async def livez(self, request: Request) -> Response:
         return JSONAnswer({"status": "alive"})
@@ -161,6 +170,8 @@ def _state(scope: Scope) -> RequestState:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 404 and request.url.path in FRAMEWORK_PATHS:  # BentoML has the path, not with this method
+        error = HTTPException(405, headers={"allow": "POST" if request.url.path == TYPED else "GET"})
     messages = {404: "There is no such path.", 405: "This path does not take that method."}
     message = messages.get(error.status_code, str(error.detail))
     return error_answer(

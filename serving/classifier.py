@@ -17,9 +17,9 @@ import numpy as np
 from data.errors import MessageError, ModelFolderError
 from data.language import SUPPORTED, Language, identify, is_mixed
 from data.text import mend
-from serving.answers import FloatArray, decide_task, pool_windows, probabilities
 from serving.cache import AnswerCache
 from serving.explain import explain as explained
+from serving.labels import FloatArray, decide_task, pool_windows, probabilities
 from serving.model_folder import ALL_LANGUAGES, ONNX, TOKENIZER, ModelFolder
 from serving.prediction import Failure, Prediction
 from serving.settings import VARIABLES

@@ -17,6 +17,7 @@ from serving.admission import stopping
 from serving.answer import REQUEST_ID_HEADER, SCOPE_KEY, Answer, RequestState
 from serving.logs import FIELDS, where
 from serving.metrics import METHODS, OTHER
+from serving.page import PAGES
 from serving.reception import Reception
 from serving.request import RequestError
 from serving.settings import VARIABLES
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 READINESS = "/readyz"
 PROBES = frozenset({"/livez", "/healthz", READINESS})
 """Asked every few seconds, without a key: in the log only where they fail."""
+OPEN = PROBES | PAGES
+"""Need no key."""
 TYPED = "/classify"
 FRAMEWORK_PATHS = frozenset({TYPED, "/schema.json"})
 """What BentoML answers; all else is ours."""
@@ -91,11 +94,12 @@ class Door:
     ) -> None:
         """Ask the reception, read the body, and let the application answer."""
         state = answer.state
-        if state.route not in PROBES:
+        if state.route not in OPEN:
             state.key = self.reception.identify(headers.get(b"authorization", b"").decode("latin-1"))
         elif state.route == READINESS and self.reception.drain.begun:
             raise RequestError(503, "stopping", "This process of the service is stopping.", headers={"retry-after": "1"})
-        _check_type(scope["method"], headers)
+        if state.route in WORK and scope["method"] == "POST":  # others take no body, and refuse the method by themselves
+            _check_type(headers)
         app = self.own if self.own is not None and state.route in self.own_routes else self.app
         if state.route not in WORK or scope["method"] != "POST":
             body = await self._read(headers, receive)
@@ -250,9 +254,7 @@ class _HungUp(Exception):
     """The caller went away before the body was whole."""
 
 
-def _check_type(method: str, headers: dict[bytes, bytes]) -> None:
-    if method not in ("POST", "PUT", "PATCH"):
-        return
+def _check_type(headers: dict[bytes, bytes]) -> None:
     kind = headers.get(b"content-type", b"")
     if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
         raise RequestError(415, "unsupported_media_type", "Send JSON with the header Content-Type: application/json.")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from data.taxonomy import Task
 from data.text import Mended
-from serving.answers import FloatArray, pool_windows, probabilities
+from serving.labels import FloatArray, pool_windows, probabilities
 from serving.prediction import Answer, Sentence
 from serving.sentences import sentences
 

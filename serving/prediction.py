@@ -10,6 +10,10 @@ from data.language import Language
 
 PROBABILITY_DIGITS = 4
 """Decimals of a probability wherever it leaves the process."""
+WARNINGS = ("garbled", "unsupported_language", "mixed_language")
+"""What a prediction may warn of."""
+FAILURES = ("empty", "too_long", "not_text")
+"""Why a message cannot be classified."""
 
 
 @dataclass(frozen=True)

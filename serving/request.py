@@ -12,6 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from serving.settings import VARIABLES, ServiceSettings
 
+API_VERSION = "1.0"
+"""Of the interface: the first number is that of /v1, the second rises with what is added to it."""
+VERSION_HEADER = "X-Api-Version"
+"""Tells it in every answer of ours."""
 MAX_ID_CHARACTERS = 200
 MAX_FAULTS_NAMED = 5
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")

@@ -23,7 +23,7 @@ from serving.door import CURRENT, FRAMEWORK_PATHS, Door
 from serving.keys import KeyRing
 from serving.model_folder import ModelFolder
 from serving.reception import Reception
-from serving.request import RequestError, check_count
+from serving.request import VERSION_HEADER, RequestError, check_count
 from serving.served import ServedModel
 from serving.settings import ServiceSettings
 
@@ -112,6 +112,6 @@ if _settings.cors_origins:  # outside the door: a browser's question before the 
         allow_origins=list(_settings.cors_origins),
         allow_methods=["GET", "POST"],
         allow_headers=["authorization", "content-type", REQUEST_ID_HEADER.decode()],
-        expose_headers=[REQUEST_ID_HEADER.decode(), "server-timing", "retry-after"],
+        expose_headers=[REQUEST_ID_HEADER.decode(), VERSION_HEADER, "server-timing", "retry-after"],
     )
 _service.add_asgi_middleware(Door, reception=_reception, routes=PATHS | FRAMEWORK_PATHS, own=_mounted)

@@ -17,8 +17,8 @@ from data.errors import ModelFolderError
 from data.taxonomy import Taxonomy
 from data.text import mend
 from serving import model_folder as files
-from serving.answers import decide_task, pool_windows, probabilities
 from serving.classifier import FeedbackClassifier, available_cores
+from serving.labels import decide_task, pool_windows, probabilities
 from serving.model_folder import ModelFolder
 from serving.prediction import Failure, Prediction
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from data.rows import Row
 from data.taxonomy import Taxonomy
 from data.text import normalise
-from serving.answers import decide_task
+from serving.labels import decide_task
 from training.calibration import fit_thresholds
 from training.encoding import encode_targets, without_unlearnable
 from training.evaluation import Answers

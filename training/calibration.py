@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.taxonomy import Task, Taxonomy
-from serving.answers import probabilities
+from serving.labels import probabilities
 from serving.model_folder import ALL_LANGUAGES
 from training.encoding import Targets
 

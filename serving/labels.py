@@ -1,4 +1,4 @@
-"""From logits to answers: windows are pooled, probabilities calibrated, labels chosen."""
+"""From logits to labels: windows are pooled, probabilities calibrated, labels chosen."""
 
 from __future__ import annotations
 
