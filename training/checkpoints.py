@@ -13,7 +13,9 @@ from training.config import TrainingConfig
 
 CONFIG_COPY = "config.json"
 """In the folder of the checkpoints: the configuration that they belong to."""
-LATER_SETTINGS = frozenset({"onnx_format", "min_agreement", "max_characters", "test_rows", "threads", "report_to", "demonstration"})
+LATER_SETTINGS = frozenset(
+    {"onnx_format", "min_agreement", "max_characters", "test_rows", "threads", "report_to", "demonstration", "baseline"}
+)
 """What may be another when a run is resumed: nothing that was learnt depends on it."""
 FILES_SHA256 = "files_sha256"
 """Key of that configuration: what the rows and the taxonomy were."""

@@ -176,6 +176,16 @@ def keep_layers(encoder: nn.Module, count: int) -> None:
     config.num_hidden_layers = count
 
 
+def set_dropout(encoder: nn.Module, share: float) -> None:
+    """Set the share of values, 0 to 1, that every dropout in an encoder drops, in place."""
+    for module in encoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = share
+        for name in ("dropout_prob", "attention_dropout", "drop_prob"):  # where attention keeps its own number
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, share)
+
+
 def start_head(network: Network, base: Base, taxonomy: Taxonomy, frequencies: FloatArray) -> int:
     """Set the head's bias to the labels' frequencies and take over rows that the base has for the same labels.
 

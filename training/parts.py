@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from data.errors import DataError
+from data.annotations import PREFIX
+from data.errors import ConfigError, DataError
 from data.rows import Row, read_rows
+from data.sources import read_sources
 from data.split import assign_splits
 from data.taxonomy import Taxonomy
 from training.config import TrainingConfig
 
 logger = logging.getLogger(__name__)
+
+OWN_CORPUS = "corpus"
+"""Source of the rows that are ours, under CC BY 4.0."""
 
 
 def read_parts(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, list[Row]]:
@@ -22,8 +27,10 @@ def read_parts(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, list[Row
     parts: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
     for row in assign_splits(rows):
         parts[row.split or "train"].append(row)
-    if config.rows_per_source:
-        parts["train"] = _at_most_per_source(parts["train"], config.rows_per_source)
+    for name in ("train", "validation"):  # thresholds and temperatures are learnt too
+        parts[name] = _licensed(parts[name], config.licences)
+    if config.rows_per_source or config.source_rows:
+        parts["train"] = _at_most_per_source(parts["train"], config.rows_per_source, config.source_rows)
     parts["validation"] = sample_evenly(parts["validation"], config.validation_rows)
     parts["test"] = sample_evenly(parts["test"], config.test_rows)
     if not parts["train"]:
@@ -55,15 +62,38 @@ def sample_evenly(rows: Sequence[Row], count: int) -> list[Row]:
     return taken[:count]
 
 
+def source_licence(name: str) -> str | None:
+    """`ok`, `silent` or `nc`, of a public set, of our labels on one, or of our own corpus; None for a source of your own."""
+    if name == OWN_CORPUS:
+        return "ok"
+    source = read_sources().get(name.removeprefix(PREFIX))
+    return source.licence if source else None
+
+
 def knows(row: Row, task: str) -> bool:
     return task in row.labels or task in row.excluded
 
 
-def _at_most_per_source(rows: Sequence[Row], count: int) -> list[Row]:
-    by_source: dict[str | None, list[Row]] = defaultdict(list)
+def _licensed(rows: Sequence[Row], licences: Sequence[str]) -> list[Row]:
+    """The rows whose source has one of these classes of licence, or is none of the public sets."""
+    if not licences:
+        return list(rows)
+    classes = {name: source_licence(name) for name in {row.source or "" for row in rows}}
+    left_out = sorted(name for name, licence in classes.items() if licence not in (None, *licences))
+    if left_out:
+        logger.info("Not trained on, by their licences: %s", ", ".join(left_out))
+    return [row for row in rows if classes[row.source or ""] in (None, *licences)]
+
+
+def _at_most_per_source(rows: Sequence[Row], count: int, exceptions: Mapping[str, int]) -> list[Row]:
+    """At most `count` rows (0: all) of each source; `exceptions` by its name, where 0 is none."""
+    by_source: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=_order):
-        by_source[row.source].append(row)
-    return [row for members in by_source.values() for row in members[:count]]
+        by_source[row.source or ""].append(row)
+    if unknown := sorted(set(exceptions) - set(by_source)):
+        raise ConfigError(f"source_rows names {', '.join(unknown)}; the training rows come from {', '.join(sorted(by_source))}")
+    limits = {name: exceptions.get(name, count or len(members)) for name, members in by_source.items()}
+    return [row for name, members in by_source.items() for row in members[: limits[name]]]
 
 
 def _order(row: Row) -> str:

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data.annotations import PREFIX
 from data.errors import MessageError, ModelFolderError
 from data.language import identify
 from data.rows import Row
@@ -28,15 +27,13 @@ from serving.classifier import FeedbackClassifier, available_cores
 from serving.model_folder import ALL_LANGUAGES, CARD, METRICS, TOKENIZER, ModelFolder, decisions_of, refuse_existing
 from training.checkpoints import claim_checkpoints
 from training.config import TrainingConfig
-from training.parts import knows, read_parts
+from training.parts import knows, read_parts, source_licence
 
 logger = logging.getLogger(__name__)
 FloatArray = npt.NDArray[np.float32]
 
 AGREEMENT_TEXTS = 400
 REPORT = "report.html"
-OWN_CORPUS = "corpus"
-"""Source of the rows that are ours, under CC BY 4.0."""
 
 
 def train(config: TrainingConfig, resume: bool = False) -> ModelFolder | None:
@@ -127,7 +124,7 @@ def _export(
             "window": {"length": config.window_length, "stride": config.window_stride},
             "limits": {"max_characters": config.max_characters},
             "base": origin,
-            "sources": [{"name": name, "rows": count, **_licence(name)} for name, count in sorted(sources.items())],
+            "sources": [{"name": name, "rows": count, "licence": source_licence(name)} for name, count in sorted(sources.items())],
             "training": {
                 "config": _portable(config),
                 "history": history,
@@ -205,10 +202,10 @@ def _evaluate(
     classifier = FeedbackClassifier.load(calibrated_folder)
     metrics: dict[str, Any] = {"demonstration": config.demonstration, "training": calibrated_folder.manifest["training"]}
     if any(knows(row, task.name) for row in parts["test"] for task in taxonomy):
-        baseline = Baseline(taxonomy, config.seed).fit(parts["train"], parts["validation"])
-        metrics["test"] = evaluate(
-            taxonomy, parts["test"], answer(classifier, parts["test"]), baseline.answer(parts["test"]), config.seed
-        )
+        beside = None
+        if config.baseline:
+            beside = Baseline(taxonomy, config.seed).fit(parts["train"], parts["validation"]).answer(parts["test"])
+        metrics["test"] = evaluate(taxonomy, parts["test"], answer(classifier, parts["test"]), beside, config.seed)
     if config.behaviour:
         metrics["behaviour"] = measure_behaviour(classifier, config.seed)
     classifier.close()
@@ -242,12 +239,3 @@ def _portable(config: TrainingConfig) -> dict[str, Any]:
     for key in ("base", "taxonomy"):
         document[key] = Path(document[key]).name if Path(document[key]).is_absolute() else document[key]
     return document
-
-
-def _licence(name: str) -> dict[str, str]:
-    from data.sources import read_sources
-
-    if name == OWN_CORPUS:
-        return {"licence": "ok"}
-    source = read_sources().get(name.removeprefix(PREFIX))
-    return {"licence": source.licence} if source else {}
