@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment quickstart test check format serve lock page
+.PHONY: help environment quickstart test kills check format serve lock page
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -16,6 +16,10 @@ quickstart: environment
 
 test: environment
 	$(BIN)/python -m pytest -q
+
+# make kills        200 runs of labelling killed at random moments, and gone on with (some ten minutes; make test does ten)
+kills: environment
+	KILLS=200 $(BIN)/python -m pytest -q tests/test_kills.py
 
 # make check        format, lint, types: as pre-commit does it
 check: environment

@@ -23,6 +23,8 @@ MAX_CELL_CHARACTERS = 32_767
 MAX_EXACT = 10**15
 """Excel keeps 15 digits of a number."""
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_ESCAPED = re.compile("_x(00[01][0-9A-Fa-f]|[Ff]{3}[EeFf])_")
+"""How Excel writes a character that XML has no sign for."""
 _OLD = b"\xd0\xcf\x11\xe0"
 
 
@@ -118,6 +120,10 @@ def fits_cell(value: Any) -> bool:
     return isinstance(value, timedelta) or (isinstance(value, date) and value.year >= 1900)
 
 
+def _unescaped(value: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
+
+
 def _some(row: Sequence[Any]) -> bool:
     return any(value is not None for value in row)
 
@@ -153,6 +159,7 @@ class _Book:
         worksheet = self._book[sheet]
         worksheet.reset_dimensions()  # some programs write wrong ones
         try:
-            yield from worksheet.iter_rows(values_only=True)
+            for row in worksheet.iter_rows(values_only=True):
+                yield tuple(_unescaped(value) if isinstance(value, str) and "_x" in value else value for value in row)
         except (zipfile.BadZipFile, SyntaxError, KeyError, ValueError) as error:  # SyntaxError: what the XML parser raises
             raise DataError(f"{self._path}: sheet '{sheet}' cannot be read to its end: {error}. Is the file cut off?") from error

@@ -132,11 +132,10 @@ def label(
             reading.text_column, id_column, chosen.excel, chosen.guard, chosen.redacted,
         )  # fmt: skip
         check_rows(survey.rows, form)
-        if state is None:
-            journal.begin({"key": key, "phase": "labelling"})
-
         run = _Run(journal, archive, survey, form, classifier, reading, chosen.shard_rows, max_rejects, stamps, progress, started)
         with _kept(run):
+            if state is None:
+                journal.begin({"key": key, "phase": "labelling"})
             run.label()
             published = publish(journal, run.shards, form, output, _manifest(run, key, chosen))
     report = _report(output, published, started, classifier.version, reading, run.totals, run.before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -91,6 +92,43 @@ def test_label_and_decide_work_from_the_shell(model_path, tmp_path):
     assert changed.returncode == 0, changed.stderr
     refused(run("decide", model_path, "--set", "abstain_below.tome=0.9", "-o", tmp_path / "x"), "nearest: 'tone'")
     assert not (tmp_path / "x").exists()
+
+
+def test_label_goes_from_standard_input_to_standard_output_and_tells_of_it_apart(model_path):
+    command = [*FEEDBACK, "label", "-", "-o", "-", "--output-format", "jsonl", "--model", str(model_path)]
+    result = subprocess.run(command, input="id,متن\n1,عالی\n2,\n", capture_output=True, text=True, encoding="utf-8")
+    assert result.returncode == 3, result.stderr
+    (row,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (row["id"], row["متن"], row["language"]) == ("1", "عالی", "fa")
+    assert "labelled  1 of 2 rows" in result.stderr
+    assert '"line": 3, "id": "2"' in result.stderr
+
+
+def test_label_plans_and_asks_where_to(model_path, tmp_path):
+    archive = tmp_path / "archive.csv"
+    archive.write_text("id,text\n1,late parcel\n", "utf-8")
+    shown = run("label", archive, "--dry-run", "--model", model_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "rows      1" in shown.stdout
+    asked = run("label", archive, "--model", model_path)
+    assert (asked.returncode, asked.stderr) == (2, "error: where to? Name the output with -o.\n")
+    assert [file.name for file in tmp_path.iterdir()] == ["archive.csv"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to a whole console")
+def test_ctrl_c_stops_labelling_and_says_how_to_go_on(model_path, tmp_path):
+    archive = tmp_path / "archive.csv"
+    archive.write_text("text\n" + "".join(f"late parcel {number}\n" for number in range(20_000)), "utf-8")
+    command = ["label", str(archive), "-o", str(tmp_path / "out.csv"), "--model", str(model_path), "--shard-rows", "100"]
+    process = subprocess.Popen([*FEEDBACK, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (tmp_path / "out.csv.parts" / "part-000002.json").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[1]
+    assert process.returncode == 130, said
+    assert "stopped. " in said
+    assert f"of 20,000 rows are kept in {tmp_path / 'out.csv.parts'}: make the same call again" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(
