@@ -113,6 +113,10 @@ class TrainingConfig:
     """Classes of licence whose sources may train: `ok`, `silent` (none is stated), `nc` (see docs/sources.md). Empty: all. Rows of
     sources that `data/sources.toml` does not know are your own and always train; test rows are not filtered."""
 
+    quantization_aware: bool = False
+    """Train with weights and activations rounded as the int8 graph rounds them, so that it answers as torch does. Meant for a last
+    stage: a step takes longer."""
+
     seed: int = 0
     """Of the head, the order of rows and dropout."""
     precision: str = "auto"

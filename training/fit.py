@@ -50,6 +50,7 @@ from training.encoding import (
 from training.head_start import fit_head
 from training.metrics import judge, macro_f1
 from training.model import Base, MultiTaskLoss, Network, set_dropout, start_head
+from training.quantization import begin_rounding, end_rounding
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ def fit(
     if config.head_start_rows and not taken and not checkpoint:
         reached = fit_head(network, loss, train_set, Collate(base.pad_id), config.head_start_rows, config.seed, arguments.bf16)
         logger.info("Head fitted on the untouched base, loss %.3f", reached)
+    hooks = begin_rounding(network) if config.quantization_aware else []
     trainer = _MultiTaskTrainer(
         model=_WithLoss(network, loss),
         args=arguments,
@@ -114,6 +116,7 @@ def fit(
         logger.info("Going on from %s", checkpoint)
     if not checkpoint or not _take_finished(trainer, checkpoint, steps):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    end_rounding(network, hooks)
     network.cpu()  # whatever it was trained on: it is exported from here
     network.eval()
     some = Collate(base.pad_id)([train_set[number] for number in range(min(len(train_set), 4))])

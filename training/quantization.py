@@ -1,0 +1,68 @@
+"""Train as the exported int8 graph computes: weights on their integer grid, activations rounded row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from training.export import MAX_QUANTIZED, MIN_EMBEDDING_ROWS
+
+LEVELS = 255
+"""Of an activation, between the least and the greatest value of its row; as `export._matmul_int8` has it."""
+SMALLEST = 1e-12
+
+
+class Rounded(nn.Module):
+    """A weight (out, in), or a table (rows, hidden), moved to the nearest multiples of its rows' scales.
+
+    The gradient passes as if nothing had been rounded. Source: Bengio et al. 2013, Estimating or Propagating Gradients Through
+    Stochastic Neurons (straight-through); Jacob et al. 2018, Quantization and Training of Neural Networks, section 3.
+    """
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with torch.no_grad():
+            scale = weight.abs().amax(1, keepdim=True).div_(MAX_QUANTIZED).clamp_(min=SMALLEST)  # (out, 1)
+            moved = (weight / scale).round_().mul_(scale).sub_(weight)
+        return weight + moved
+
+
+class _Activations:
+    """Rounds activations (…, in) to the 256 levels of their row, once for all that read the same ones (query, key, value)."""
+
+    def __init__(self) -> None:
+        self._given: Tensor | None = None
+        self._rounded: Tensor | None = None
+
+    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        values = inputs[0]
+        if values is not self._given or self._rounded is None:
+            with torch.no_grad():
+                least, greatest = torch.aminmax(values.detach(), dim=-1, keepdim=True)
+                scale = (greatest - least).float().div_(LEVELS).clamp_(min=SMALLEST)
+                moved = (values.float() - least).div_(scale).round_().mul_(scale).add_(least).sub_(values)
+            self._given, self._rounded = values, values + moved.to(values.dtype)
+        return (self._rounded, *inputs[1:])
+
+
+def begin_rounding(network: nn.Module) -> list[Any]:
+    """Round what the export will round, from now on; returns the hooks that `end_rounding` takes off."""
+    hooks, activations = [], _Activations()
+    for module in list(network.modules()):
+        if isinstance(module, nn.Linear):
+            parametrize.register_parametrization(module, "weight", Rounded())
+            hooks.append(module.register_forward_pre_hook(activations))
+        elif isinstance(module, nn.Embedding) and module.num_embeddings >= MIN_EMBEDDING_ROWS:
+            parametrize.register_parametrization(module, "weight", Rounded())
+    return hooks
+
+
+def end_rounding(network: nn.Module, hooks: list[Any]) -> None:
+    """Take the rounding off again; the weights stay where it put them."""
+    for hook in hooks:
+        hook.remove()
+    for module in list(network.modules()):
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
