@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment quickstart test kills check format serve lock page
+.PHONY: help environment quickstart test kills check format serve lock page fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -43,3 +43,12 @@ lock:
 page: environment
 	mkdir -p runs/screenshots
 	FEEDBACK_SCREENSHOTS=runs/screenshots $(BIN)/python -m pytest -q tests/test_page.py
+
+# make fuzz         schemathesis sends 10,000 requests to the service (CASES=n for another number; some 20 minutes)
+CASES ?= 10000
+SCHEMATHESIS := .venv-fuzz/bin/schemathesis
+$(SCHEMATHESIS):
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/pip install -q schemathesis==4.32.5
+fuzz: environment $(SCHEMATHESIS)
+	$(BIN)/python tests/live_fuzz.py --schemathesis $(SCHEMATHESIS) --cases $(CASES)

@@ -31,7 +31,9 @@ from serving.supervisor import reload_siblings
 
 logger = logging.getLogger(__name__)
 
-PATHS = PROBES | PAGES | {"/v1/classify", "/v1/model", "/v1/model/reload", "/v1/taxonomy", "/openapi.json", "/metrics"}
+PATHS = (
+    PROBES | PAGES | {"/v1/classify", "/v1/model", "/v1/model/reload", "/v1/taxonomy", "/v1/limits", "/openapi.json", "/metrics"}
+)
 
 
 def make_app(model: FeedbackClassifier | ServedModel, reception: Reception | ServiceSettings) -> Starlette:
@@ -45,6 +47,7 @@ def make_app(model: FeedbackClassifier | ServedModel, reception: Reception | Ser
             Route("/v1/model", routes.model, methods=["GET"]),
             Route("/v1/model/reload", routes.reload, methods=["POST"]),
             Route("/v1/taxonomy", routes.taxonomy, methods=["GET"]),
+            Route("/v1/limits", routes.limits, methods=["GET"]),
             Route("/openapi.json", routes.openapi, methods=["GET"]),
             *page_routes(),
             Route("/livez", routes.livez, methods=["GET"]),
@@ -103,6 +106,9 @@ class _Routes:
     async def taxonomy(self, request: Request) -> Response:
         return JSONAnswer(taxonomy_document(self._served.classifier))
 
+    async def limits(self, request: Request) -> Response:
+        return JSONAnswer(limits_document(self._served.classifier, self._settings))
+
     async def openapi(self, request: Request) -> Response:
         make = self._openapi.document
         return JSONAnswer(await asyncio.get_running_loop().run_in_executor(None, make, self._served.classifier))
@@ -144,6 +150,16 @@ def model_document(classifier: FeedbackClassifier) -> dict[str, Any]:
     folder = classifier.folder
     metrics = json.loads((folder.path / METRICS).read_text("utf-8"))
     return {"model": folder.version, "manifest": dict(folder.manifest), "metrics": metrics}
+
+
+def limits_document(classifier: FeedbackClassifier, settings: ServiceSettings) -> dict[str, int]:
+    """What one request may hold."""
+    return {
+        "texts": settings.max_texts,
+        "explained_texts": min(settings.max_texts, settings.max_explained_texts),
+        "characters": classifier.max_characters,
+        "body_bytes": settings.max_body_bytes,
+    }
 
 
 def taxonomy_document(classifier: FeedbackClassifier) -> dict[str, Any]:

@@ -90,8 +90,8 @@ class FeedbackClassifier:
         self._stride = folder.window.stride
         self._temperatures = folder.temperatures
         self._thresholds = folder.thresholds
-        self._max_characters = min(max_characters or folder.max_characters, folder.max_characters)
-        lower = self._max_characters < folder.max_characters
+        self.max_characters = min(max_characters or folder.max_characters, folder.max_characters)
+        lower = self.max_characters < folder.max_characters
         self._limit_name = VARIABLES["max_characters"] if lower else "limits.max_characters of the model"
         self._cache = AnswerCache(cache_texts) if cache_texts else None
         self._clock = threading.local()
@@ -247,8 +247,8 @@ class FeedbackClassifier:
     def _predict_one(self, text: str, key: str | None, code: str | None, explain: bool) -> Prediction:
         if not isinstance(text, str):
             raise MessageError("not_text", f"a message must be text, this is {type(text).__name__}")
-        if len(text) > self._max_characters:
-            limit = f"{self._max_characters:,} ({self._limit_name})"
+        if len(text) > self.max_characters:
+            limit = f"{self.max_characters:,} ({self._limit_name})"
             raise MessageError("too_long", f"{len(text):,} characters; at most {limit}. Send it in parts.")
         mended = mend(text)
         if not mended.text.strip():

@@ -71,6 +71,7 @@ def openapi_document(classifier: FeedbackClassifier, settings: ServiceSettings) 
             "/readyz": {
                 "get": _probe("readyz", "Whether it answers: after real inference, before draining", reference("Ready"), 503)
             },
+            "/v1/limits": {"get": _get("limits", "What one request may hold", reference("Limits"))},
             "/metrics": {"get": _metrics()},
             "/openapi.json": {
                 "get": _get("openapi", "This document", {"type": "object", "required": ["openapi", "info", "paths"]})
@@ -102,10 +103,9 @@ def openapi_document(classifier: FeedbackClassifier, settings: ServiceSettings) 
 
 
 def _introduction(classifier: FeedbackClassifier, settings: ServiceSettings) -> str:
-    limits = min(settings.max_characters or classifier.folder.max_characters, classifier.folder.max_characters)
     return (
         "Sentiment, tone, categories, departments and priority of customer feedback in Chinese, English and Persian.\n\n"
-        f"Model `{classifier.version}`: a message has {limits:,} characters at most, a request "
+        f"Model `{classifier.version}`: a message has {classifier.max_characters:,} characters at most, a request "
         f"{settings.max_texts} messages (`{VARIABLES['max_texts']}`) and {settings.max_body_bytes:,} bytes "
         f"(`{VARIABLES['max_body_bytes']}`).\n\n"
         "Within `/v1` fields, tasks, labels and codes may be added, never taken away or given another meaning: ignore what you do "

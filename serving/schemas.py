@@ -13,6 +13,7 @@ from serving.request import MAX_ID_CHARACTERS
 from serving.settings import VARIABLES, ServiceSettings
 
 Schema = dict[str, Any]
+LIMITS = ("texts", "explained_texts", "characters", "body_bytes")
 PROBABILITY: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 STRINGS: Schema = {"type": "array", "items": {"type": "string"}}
 
@@ -226,6 +227,7 @@ def _about(taxonomy: Taxonomy) -> dict[str, Schema]:
                 "metrics": {"type": "object", "description": "What was measured on held-out rows; see the model card."},
             }
         ),
+        "Limits": record({name: {"type": "integer", "minimum": 1} for name in LIMITS}),
         "Reloaded": record({"model": {"type": "string"}, "before": {"type": "string"}, "changed": {"type": "boolean"}}),
         "Alive": record({"status": {"const": "alive"}}),
         "Ready": record({"status": {"const": "ready"}, "model": {"type": "string"}}),

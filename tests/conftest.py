@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,3 +44,26 @@ def classifier(model_folder: ModelFolder) -> Iterator[FeedbackClassifier]:
     classifier = FeedbackClassifier.load(model_folder, threads=2)
     yield classifier
     classifier.close()
+
+
+@pytest.fixture(scope="session")
+def url(classifier: FeedbackClassifier) -> Iterator[str]:
+    """Our application with the tiny model, answering on a port of this machine; at most 4 texts a request, 2 to explain."""
+    import uvicorn
+
+    from serving.app import make_app
+    from serving.settings import ServiceSettings
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    app = make_app(classifier, ServiceSettings(max_texts=4, max_explained_texts=2))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", ws="none"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{port}/"
+    server.should_exit = True
+    thread.join(10)

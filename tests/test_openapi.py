@@ -82,7 +82,7 @@ def test_examples_are_sendable_and_are_what_this_model_answers(client: TestClien
         assert given["results"][0]["language"]["code"] == name
 
 
-@pytest.mark.parametrize("path", ["/v1/model", "/v1/taxonomy", "/livez", "/healthz", "/readyz", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/v1/model", "/v1/taxonomy", "/v1/limits", "/livez", "/healthz", "/readyz", "/openapi.json"])
 def test_what_is_got_is_as_described(client: TestClient, documented: Documented, path: str) -> None:
     response = client.get(path)
     assert response.headers[VERSION_HEADER] == API_VERSION == documented.document["info"]["version"]
