@@ -125,6 +125,27 @@ def _labelled_to(output: str, form: str | None) -> Iterator[str]:
         sys.stdout.buffer.flush()
 
 
+def _report(options: argparse.Namespace) -> int:
+    from data.taxonomy import Taxonomy
+    from serving.report import report
+
+    named = ("prefix", "text_column", "id_column", "date_column", "rating_column", "date_format", "encoding")
+    print(
+        report(
+            options.input,
+            options.output,
+            against=options.against,
+            review=options.review,
+            review_sheet=options.review_sheet,
+            taxonomy=Taxonomy.read(options.taxonomy) if options.taxonomy else Taxonomy.read(),
+            title=options.title,
+            overwrite=options.overwrite,
+            **{name: getattr(options, name) for name in named},
+        ).to_text()
+    )
+    return CLEAN
+
+
 def _serve(options: argparse.Namespace) -> int:
     from serving.run import serve
 
@@ -204,6 +225,11 @@ def _data_import(options: argparse.Namespace) -> int:
     from data.taxonomy import Taxonomy
 
     taxonomy = Taxonomy.read(options.taxonomy) if options.taxonomy else Taxonomy.read()
+    if options.name == "review":
+        from data.review import import_sheet
+
+        print(import_sheet(options.origin, options.output, taxonomy).to_text())
+        return CLEAN
     print(
         import_to_file(
             options.name, options.origin, options.output, taxonomy, split=options.split, tasks=options.tasks, **_sources(options)
@@ -346,6 +372,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     _model_option(label)
 
+    report = _verb(verbs, "report", _report, "one page to look at a labelled file; a sheet of unsure messages to correct")
+    report.add_argument("input", metavar="LABELLED")
+    report.add_argument("-o", "--output", required=True, metavar="PAGE.html")
+    report.add_argument("--against", metavar="LABELLED", help="another labelled file of the same messages: what changed since")
+    report.add_argument(
+        "--review", type=_rows, default=0, metavar="N", help="also write the N least sure messages as a sheet to correct"
+    )
+    report.add_argument("--review-sheet", metavar="FILE", help="where; PAGE.review.csv if not given")
+    report.add_argument("--text-column")
+    report.add_argument("--id-column")
+    report.add_argument("--date-column", help="found by its name if not given")
+    report.add_argument("--date-format", metavar="FORM", help="of dates that can be read in two ways, for example %%d/%%m/%%Y")
+    report.add_argument("--rating-column", help="stars, NPS, CSAT; found by its name if not given")
+    report.add_argument("--prefix", help="of the labels' columns; from the manifest if not given")
+    report.add_argument("--title")
+    report.add_argument("--taxonomy", help="for the order of labels; the one that ships if not given")
+    report.add_argument("--encoding", help="of a text file; found out if not given")
+    report.add_argument("--overwrite", action="store_true", help="replace files that exist already")
+
     serve = _verb(verbs, "serve", _serve, "answer over HTTP")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=3000)
@@ -397,7 +442,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--taxonomy")
     check.add_argument("--encoding", help="of text files; found out if not given")
     imported = _verb(data, "import", _data_import, "turn a public data set into rows")
-    imported.add_argument("name", metavar="NAME", help="one of `feedback data sources`")
+    imported.add_argument(
+        "name", metavar="NAME", help="one of `feedback data sources`; `review` for a sheet of `feedback report --review`"
+    )
     imported.add_argument("--from", dest="origin", required=True, metavar="PATH_OR_HUB_ID")
     imported.add_argument("-o", "--output", required=True)
     imported.add_argument("--split", help="only this split")
@@ -434,6 +481,14 @@ def _verb(verbs: Any, name: str, function: Callable[[argparse.Namespace], int], 
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.set_defaults(verb=function)
     return parser
+
+
+def _rows(written: str) -> int:
+    """A number of rows. argparse tells a ValueError."""
+    number = int(written)
+    if number < 0:
+        raise ValueError
+    return number
 
 
 def _model_option(parser: argparse.ArgumentParser) -> None:

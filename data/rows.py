@@ -134,9 +134,18 @@ def scan_rows(path: str | Path, taxonomy: Taxonomy, *, encoding: str | None = No
     return _scan(table, taxonomy)
 
 
+def read_record(record: Record, taxonomy: Taxonomy, *, all_text: bool) -> tuple[Row, list[RowFault]]:
+    """One record as a row, and why it is none. all_text: an empty text is an empty cell in every column, as in CSV."""
+    return _row(record, taxonomy, _own(taxonomy), all_text)
+
+
+def _own(taxonomy: Taxonomy) -> set[str]:
+    tasks = (name + end for name in taxonomy.task_names for end in ("", "_known", "_not"))
+    return {"text", *PLAIN_COLUMNS, *tasks}
+
+
 def _scan(table: Table, taxonomy: Taxonomy) -> Iterator[Row | RowFault]:
-    own = {"text", *PLAIN_COLUMNS}
-    own.update(name + end for name in taxonomy.task_names for end in ("", "_known", "_not"))
+    own = _own(taxonomy)
     for record in table.records():
         if isinstance(record, BadRecord):
             where = f"column '{record.column}' " if record.column else ""

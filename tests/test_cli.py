@@ -258,3 +258,18 @@ def test_label_masks_what_points_at_a_person_and_measures_it(model_path, tmp_pat
     shown = run("data", "redaction", tmp_path / "marked.tsv").stdout.splitlines()
     assert shown[0] == "1 rows, 0 of them with nothing to mask"
     assert shown[2].split() == ["email", "1", "1", "1", "100.0%", "100.0%", "100.0%"]
+
+
+def test_report_makes_a_page_and_a_sheet_that_comes_back_as_rows(model_path, tmp_path):
+    (tmp_path / "in.csv").write_text("text,date\nthe parcel is late,2025-11-09\n太差,2025-11-10\n", "utf-8")
+    run("label", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--model", model_path)
+    made = run("report", tmp_path / "out.csv", "-o", tmp_path / "page.html", "--review", "2")
+    assert made.returncode == 0, made.stderr
+    assert "columns   text 'text', date 'date'; no column found for rating (name one with --rating-column)" in made.stdout
+    sheet = tmp_path / "page.review.csv"
+    sheet.write_text(sheet.read_text("utf-8-sig").replace("\n,", "\nyes,"), "utf-8-sig")
+    back = run("data", "import", "review", "--from", sheet, "-o", tmp_path / "rows.jsonl")
+    assert back.returncode == 0, back.stderr
+    assert len((tmp_path / "rows.jsonl").read_text("utf-8").splitlines()) == 2
+    refused(run("report", tmp_path / "in.csv", "-o", tmp_path / "other.html"), "not a labelled file", "Label it first")
+    assert run("report", tmp_path / "out.csv", "-o", tmp_path / "x.html", "--review", "-1").returncode == 2
