@@ -45,11 +45,11 @@ def write_sheet(path: str | Path, rows: Iterable[Mapping[str, Any]], tasks: Sequ
     rows: `id`, `text`, `language`, the labels of each task (joined if several), `unsure` (the tasks to look at first).
     """
     columns = [REVIEWED, "id", "text", "language", *tasks, "unsure"]
-    guard = format_of(path) == "csv"
-    with TableWriter(path, columns, encoding="utf-8-sig" if guard else "utf-8") as writer:
+    text = format_of(path) == "csv"
+    with TableWriter(path, columns, encoding="utf-8-sig" if text else "utf-8", guard=not text) as writer:
         for row in rows:
-            values = {name: "" if row.get(name) is None else row.get(name) for name in columns}
-            writer.write({name: _guarded(value) for name, value in values.items()} if guard else values)
+            values = {name: _joined(row.get(name)) for name in columns}
+            writer.write({name: _guarded(value) for name, value in values.items()} if text else values)
     return writer.rows
 
 
@@ -95,10 +95,14 @@ def _cell(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
-def _guarded(value: Any) -> Any:
-    """Text that a spreadsheet shows and does not run; `_opened` gives it back."""
+def _joined(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return JOINED_BY.join(map(str, value))
+    return "" if value is None else value
+
+
+def _guarded(value: Any) -> Any:
+    """Text that a spreadsheet shows and does not run; `_opened` gives it back."""
     return "'" + value if isinstance(value, str) and value.startswith((*_RUNS, "'")) else value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ class LabelledFile:
         manifest = _manifest(path)
         table = open_table(path, encoding=encoding)
         if prefix is None:
-            prefix = str(_part(manifest, "output").get("prefix") or "")
+            prefix = str(_part(manifest, "columns").get("prefix") or "")
         tasks = _tasks(table.columns, prefix)
         if not tasks:
             after = f" that begins with '{prefix}'" if prefix else ""
@@ -111,8 +111,8 @@ class LabelledFile:
         added = {prefix + name for name in PLAIN}
         added.update(prefix + task + end for task in tasks for end in ("", ONE, SEVERAL, "_scores"))
         own = tuple(column for column in table.columns if column not in added)
-        given = text_column or _part(manifest, "input").get("text_column")
-        text_column = find_text_column(replace(table, columns=own), given if text_column or given in own else None)
+        given = text_column or _part(manifest, "columns").get("text")
+        text_column = find_text_column(str(path), own, given if text_column or given in own else None)
         rest = [column for column in own if column != text_column]
         return cls(
             table=table,
