@@ -177,16 +177,29 @@ def _quickstart(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from training.evaluation import evaluate_files
+    from data.errors import ConfigError
+    from training.config import TrainingConfig
+    from training.evaluation import evaluate_files, evaluate_recipe
     from training.report import summary, write_report
+    from training.targets import compare_with_targets, read_targets, targets_text
 
-    folder, metrics = evaluate_files(
-        _model(options), options.rows, split=options.split, baseline_rows=options.baseline, behaviour=not options.no_behaviour
-    )
+    if bool(options.config) == bool(options.rows):
+        raise ConfigError("name files of rows, or a training configuration with --config; one of the two")
+    targets = read_targets(options.targets) if options.targets else []
+    behaviour = not options.no_behaviour
+    if options.config:
+        config = TrainingConfig.read(options.config, options.set)
+        folder, metrics = evaluate_recipe(_model(options), config, baseline=options.baseline is not None, behaviour=behaviour)
+    else:
+        folder, metrics = evaluate_files(
+            _model(options), options.rows, split=options.split, baseline_rows=options.baseline or (), behaviour=behaviour
+        )
     if options.json:
         print(json.dumps(metrics, ensure_ascii=False, indent=1))
     else:
         print(summary(metrics))
+    if targets:
+        print("\n" + targets_text(compare_with_targets(metrics["test"], targets)), file=sys.stderr if options.json else sys.stdout)
     if options.output:
         write_report(Path(options.output), folder.manifest, metrics)
         print(f"report  {options.output}", file=sys.stderr)
@@ -221,20 +234,28 @@ def _data_check(options: argparse.Namespace) -> int:
 
 
 def _data_import(options: argparse.Namespace) -> int:
-    from data.importer import import_to_file
+    from data.errors import ConfigError
+    from data.importer import import_all, import_to_file
     from data.taxonomy import Taxonomy
 
     taxonomy = Taxonomy.read(options.taxonomy) if options.taxonomy else Taxonomy.read()
+    if bool(options.all) == bool(options.name):
+        raise ConfigError("name the set to import, or --all; one of the two")
     if options.name == "review":
         from data.review import import_sheet
 
         print(import_sheet(options.origin, options.output, taxonomy).to_text())
         return CLEAN
-    print(
-        import_to_file(
+    if not options.all:
+        report = import_to_file(
             options.name, options.origin, options.output, taxonomy, split=options.split, tasks=options.tasks, **_sources(options)
-        ).to_text()
-    )
+        )
+        print(report.to_text())
+        return CLEAN
+    if options.split or options.tasks:
+        raise ConfigError("--split and --tasks go with one set, not with --all")
+    for report in import_all(options.origin, options.output, taxonomy, **_sources(options)):
+        print(report.to_text(), flush=True)
     return CLEAN
 
 
@@ -410,10 +431,16 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = _verb(verbs, "evaluate", _evaluate, "figures of a model folder on labelled rows")
     evaluate.add_argument("model", metavar="FOLDER")
-    evaluate.add_argument("rows", nargs="+", metavar="ROWS")
+    evaluate.add_argument("rows", nargs="*", metavar="ROWS")
+    evaluate.add_argument("--config", metavar="CONFIG.toml", help="the test rows of this training configuration, in place of ROWS")
+    evaluate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of --config")
+    evaluate.add_argument("--targets", metavar="FILE", help="put the figures beside the targets of this file")
     evaluate.add_argument("--split", help="only rows of this split (train, validation, test)")
     evaluate.add_argument(
-        "--baseline", nargs="+", default=[], metavar="ROWS", help="train the linear baseline on these rows, to stand beside"
+        "--baseline",
+        nargs="*",
+        metavar="ROWS",
+        help="train the linear baseline on these rows (with --config: on its own), to stand beside",
     )
     evaluate.add_argument("--no-behaviour", action="store_true", help="only the rows; not the 5,700 texts that test behaviour")
     evaluate.add_argument("--json", action="store_true")
@@ -443,8 +470,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--encoding", help="of text files; found out if not given")
     imported = _verb(data, "import", _data_import, "turn a public data set into rows")
     imported.add_argument(
-        "name", metavar="NAME", help="one of `feedback data sources`; `review` for a sheet of `feedback report --review`"
+        "name", metavar="NAME", nargs="?", help="one of `feedback data sources`; `review` for a sheet of `feedback report --review`"
     )
+    imported.add_argument("--all", action="store_true", help="every known set whose folder lies under --from, into a folder")
     imported.add_argument("--from", dest="origin", required=True, metavar="PATH_OR_HUB_ID")
     imported.add_argument("-o", "--output", required=True)
     imported.add_argument("--split", help="only this split")

@@ -11,7 +11,7 @@ from typing import Any
 
 from data.alterations import alter
 from data.errors import DataError
-from data.importer import ID_DIGITS, IMPORTER_VERSION
+from data.importer import ID_DIGITS, IMPORTER_VERSION, set_folders
 from data.mapping import plain
 from data.origins import LOADERS, Files, Hub, is_hub_id
 from data.rows import Faults, Row, RowFault, write_rows
@@ -149,7 +149,7 @@ def annotate_all(
 
     A folder is a set's by its name, `-` and `_` alike. DataError if none of the annotated sets is there.
     """
-    folders = {path.name.replace("-", "_"): path for path in sorted(Path(root).glob("**/")) if path != Path(root)}
+    folders = set_folders(root)
     known = read_sources(sources)
     names = [path.stem for path in sorted(overlays.glob("*.jsonl")) if path.stem in folders]
     if not names:

@@ -88,6 +88,27 @@ def import_to_file(
     return ImportReport(**{**vars(report), "output": str(output)})
 
 
+def import_all(
+    root: str | Path, folder: str | Path, taxonomy: Taxonomy, *, sources: str | Path = DEFAULT_SOURCES
+) -> Iterator[ImportReport]:
+    """Import every set whose folder lies somewhere under `root` into `folder`/NAME.parquet, one report a set as it is done.
+
+    A folder is a set's by its name, `-` and `_` alike. DataError if none of the sets is there, or one cannot be imported.
+    """
+    found = set_folders(root)
+    known = {name: source for name, source in read_sources(sources).items() if (source.folder or name) in found}
+    if not known:
+        raise DataError(f"{root}: no folder of a known set is under it. `feedback data sources` lists their names.")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for name, source in known.items():
+        yield import_to_file(name, found[source.folder or name], Path(folder) / f"{name}.parquet", taxonomy, sources=sources)
+
+
+def set_folders(root: str | Path) -> dict[str, Path]:
+    """The folders under `root` by name, as names of sets are written."""
+    return {path.name.replace("-", "_"): path for path in sorted(Path(root).glob("**/")) if path != Path(root)}
+
+
 def row_id(source: str, text: str) -> str:
     """Name a row by its source and the SHA-256 of its text as the set has it, before any alteration."""
     return f"{source}-{hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]}"

@@ -51,6 +51,8 @@ class Source:
     """Labels are known to be noisy, or only hint at ours."""
     note: str = ""
     """Traps, and why the mapping is as it is."""
+    folder: str = ""
+    """Name of the folder where a collection keeps it, if that is not its own; `-` and `_` are alike."""
 
     @classmethod
     def read(cls, name: str, path: str | Path = DEFAULT_SOURCES) -> Source:
@@ -200,6 +202,7 @@ def _source(name: str, table: Any, faults: list[str]) -> Source:
         union_repeats=entries.flag("union_repeats"),
         weak=entries.flag("weak"),
         note=entries.string("note"),
+        folder=entries.string("folder"),
     )
     entries.done()
     if source.licence not in LICENCES:

@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from data.errors import DataError
-from data.importer import import_source, import_to_file, row_id
+from data.importer import import_all, import_source, import_to_file, row_id
 from data.rows import read_rows
 from data.sources import Source
 from data.taxonomy import Taxonomy
@@ -450,6 +450,35 @@ def test_one_text_in_several_spellings_is_one_row(folder, taxonomy, tmp_path):
     report = import_to_file("waimai_10k", path, tmp_path / "rows.jsonl", taxonomy)
     assert [row.text for row in read_rows(tmp_path / "rows.jsonl", taxonomy)] == ["عالي بود", "عالیییییی بود", "عالی بود!"]
     assert report.dropped == {"the same text again": 2, "empty text": 1}
+
+
+def test_all_sets_under_a_folder_are_imported_each_into_a_file_of_its_name(tmp_path, taxonomy):
+    for place, split, columns in (
+        ("zh/waimai_10k", "all", {"text": ["好吃", "难吃"], "label": [1, 0]}),
+        ("en/isarcasmeval", "train", {"text": ["oh great"], "rephrase": ["this is bad"], "sarcastic": ["1"]}),
+        ("fa/unknown-set", "all", {"text": ["سلام"], "label": [1]}),
+    ):
+        (tmp_path / "sets" / place).mkdir(parents=True)
+        pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "sets" / place / f"{split}.parquet")
+    pyarrow.parquet.write_table(
+        pyarrow.table({"text": ["so good"], "rephrase": [None], "sarcastic": ["0"]}),
+        tmp_path / "sets" / "en" / "isarcasmeval" / "test_task_a.parquet",
+    )
+    reports = list(import_all(tmp_path / "sets", tmp_path / "rows", taxonomy))
+    assert {report.source.name for report in reports} == {"waimai_10k", "isarcasmeval", "isarcasmeval_rephrased"}
+    assert sorted(path.name for path in (tmp_path / "rows").iterdir()) == [
+        "isarcasmeval.parquet",
+        "isarcasmeval_rephrased.parquet",
+        "waimai_10k.parquet",
+    ]
+    assert [row.text for row in read_rows(tmp_path / "rows" / "isarcasmeval_rephrased.parquet", taxonomy)] == ["this is bad"]
+
+
+def test_a_folder_without_any_known_set_is_told(tmp_path, taxonomy):
+    (tmp_path / "sets" / "elsewhere").mkdir(parents=True)
+    with pytest.raises(DataError, match="no folder of a known set is under it"):
+        list(import_all(tmp_path / "sets", tmp_path / "rows", taxonomy))
+    assert not (tmp_path / "rows").exists()
 
 
 def test_importing_the_module_loads_no_datasets():

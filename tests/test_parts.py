@@ -68,6 +68,18 @@ def test_source_rows_limit_single_sources_and_leave_others_to_rows_per_source(tm
     assert counts == {"snappfood": 1, "goemotions": 0, "corpus": 3, "armanemo": 2, "annotated_armanemo": 2, "ours": 2}
 
 
+def test_source_rows_take_patterns_and_the_first_that_fits_counts(tmp_path: Path):
+    train = parts(tmp_path, rows_per_source=1, source_rows={"annotated_armanemo": 2, "annotated_*": 0, "*emo*": 3})["train"]
+    counts = {name: sum(row.source == name for row in train) for name in SOURCES}
+    assert counts == {"snappfood": 1, "goemotions": 3, "corpus": 1, "armanemo": 3, "annotated_armanemo": 2, "ours": 1}
+
+
+def test_validation_sources_choose_what_validates(tmp_path: Path):
+    found = parts(tmp_path, validation_sources=("corpus", "annotated_*"))
+    assert sources(found["validation"]) == {"corpus", "annotated_armanemo"}
+    assert sources(found["train"]) == sources(found["test"]) == set(SOURCES)
+
+
 def test_source_rows_of_a_source_that_is_not_there_is_an_error(tmp_path: Path):
     with pytest.raises(ConfigError, match="source_rows names snapfood; the training rows come from annotated_armanemo, armanemo"):
         parts(tmp_path, source_rows={"snapfood": 1})

@@ -108,7 +108,8 @@ class TrainingConfig:
     """Share of the training rows that get a changed copy, 0 to 1: Persian in Latin letters, Traditional or Simplified, typos,
     half-spaces, casing and the like (training/augmentation.py). The labels stay."""
     source_rows: Mapping[str, int] = field(default_factory=dict)
-    """The same for single sources, which wins over `rows_per_source`: {cped = 3000}; 0 leaves a source out of the training rows."""
+    """The same for single sources, by name or pattern, before `rows_per_source`: {cped = 3000, "annotated_*" = 9999}. The first
+    that fits counts; 0 leaves a source out of the training rows."""
     licences: tuple[str, ...] = ()
     """Classes of licence whose sources may train: `ok`, `silent` (none is stated), `nc` (see docs/sources.md). Empty: all. Rows of
     sources that `data/sources.toml` does not know are your own and always train; test rows are not filtered."""
@@ -138,6 +139,9 @@ class TrainingConfig:
     """Texts longer than this are refused by the classifier."""
     validation_rows: int = 6000
     """Validation rows used for early stopping, calibration and thresholds at most, chosen by hash; 0 uses all."""
+    validation_sources: tuple[str, ...] = ()
+    """Sources whose rows validate, `*` stands for anything: ["corpus", "annotated_*"]. Empty: all. Rows that know only a part
+    of the labels bend thresholds and temperatures."""
     test_rows: int = 0
     """Test rows evaluated at most, chosen by hash; 0 uses all."""
     baseline: bool = True

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data.annotations import PREFIX
 from data.errors import DataError
 from data.rows import Row, read_rows
 from data.split import assign_splits, skeleton
@@ -19,6 +20,7 @@ from data.taxonomy import Task, Taxonomy
 from serving.classifier import FeedbackClassifier
 from serving.model_folder import ModelFolder
 from serving.prediction import Prediction
+from training.config import TrainingConfig
 from training.encoding import Targets, encode_targets
 from training.metrics import (
     Judged,
@@ -33,6 +35,7 @@ from training.metrics import (
     macro_f1,
     macro_recall,
 )
+from training.parts import OWN_CORPUS, read_parts
 from training.slices import is_latin_persian, is_short, is_traditional
 
 logger = logging.getLogger(__name__)
@@ -248,6 +251,12 @@ def _groups(rows: Sequence[Row]) -> Iterator[tuple[str, BoolArray]]:
     yield "short texts", np.array([is_short(row) for row in rows])
     yield "Traditional characters", np.array([is_traditional(row.text) for row in rows])
     yield "Persian in Latin letters", np.array([is_latin_persian(row) for row in rows])
+    sources = np.array([row.source or "" for row in rows])
+    real = np.char.startswith(sources, PREFIX) if len(rows) else np.zeros(0, dtype=bool)
+    for code in _languages(rows):
+        yield f"corpus, written, {code}", (sources == OWN_CORPUS) & (languages == code)
+        yield f"corpus, real, {code}", real & (languages == code)
+    yield "corpus", (sources == OWN_CORPUS) | real
     for source in sorted({row.source for row in rows if row.source}):
         yield f"source {source}", np.array([row.source == source for row in rows])
 
@@ -309,19 +318,41 @@ def evaluate_files(
     behaviour: measure that too, on messages of its own (`training/behaviour.py`).
     """
     folder = ModelFolder.open(model)
-    classifier = FeedbackClassifier.load(folder)
-    rows = read_for_evaluation(classifier.taxonomy, paths, split)
-    beside = None
+    rows = read_for_evaluation(folder.taxonomy, paths, split)
+    train, validation = [], []
     if baseline_rows:
-        from training.baseline import Baseline
-
-        parts = assign_splits([row for path in baseline_rows for row in read_rows(path, classifier.taxonomy)])
+        parts = assign_splits([row for path in baseline_rows for row in read_rows(path, folder.taxonomy)])
         tested = {skeleton(row.text) for row in rows}
         train = [row for row in parts if row.split == "train" and skeleton(row.text) not in tested]
         validation = [row for row in parts if row.split == "validation" and skeleton(row.text) not in tested]
         if not train:
             raise DataError(f"{', '.join(baseline_rows)}: no row to train the baseline on, apart from those that are evaluated")
-        beside = Baseline(classifier.taxonomy).fit(train, validation).answer(rows)
+    return folder, _measured(folder, rows, train, validation, behaviour)
+
+
+def evaluate_recipe(
+    model: str | Path, config: TrainingConfig, baseline: bool = False, behaviour: bool = True
+) -> tuple[ModelFolder, dict[str, Any]]:
+    """Evaluate a model folder on the test rows of a training configuration, all of them unless it says how many.
+
+    baseline: fit the linear baseline on the configuration's training rows and put its figures beside the model's.
+    """
+    folder = ModelFolder.open(model)
+    parts = read_parts(config, folder.taxonomy)
+    train, validation = (parts["train"], parts["validation"]) if baseline else ([], [])
+    return folder, _measured(folder, parts["test"], train, validation, behaviour)
+
+
+def _measured(
+    folder: ModelFolder, rows: Sequence[Row], train: Sequence[Row], validation: Sequence[Row], behaviour: bool
+) -> dict[str, Any]:
+    """Figures in the form of metrics.json; beside a baseline if there are rows to train it on."""
+    beside = None
+    if train:
+        from training.baseline import Baseline
+
+        beside = Baseline(folder.taxonomy).fit(train, validation).answer(rows)
+    classifier = FeedbackClassifier.load(folder)
     test = evaluate(classifier.taxonomy, rows, answer(classifier, rows), beside)
     training = folder.manifest["training"]
     metrics = {"demonstration": training.get("demonstration", False), "training": training, "test": test}
@@ -330,4 +361,4 @@ def evaluate_files(
 
         metrics["behaviour"] = measure_behaviour(classifier)
     classifier.close()
-    return folder, metrics
+    return metrics

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 
 from data.annotations import PREFIX
 from data.errors import ConfigError, DataError
@@ -31,6 +32,10 @@ def read_parts(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, list[Row
         parts[name] = _licensed(parts[name], config.licences)
     if config.rows_per_source or config.source_rows:
         parts["train"] = _at_most_per_source(parts["train"], config.rows_per_source, config.source_rows)
+    if config.validation_sources:
+        parts["validation"] = [
+            row for row in parts["validation"] if any(fnmatchcase(row.source or "", name) for name in config.validation_sources)
+        ]
     parts["validation"] = sample_evenly(parts["validation"], config.validation_rows)
     parts["test"] = sample_evenly(parts["test"], config.test_rows)
     if not parts["train"]:
@@ -86,13 +91,17 @@ def _licensed(rows: Sequence[Row], licences: Sequence[str]) -> list[Row]:
 
 
 def _at_most_per_source(rows: Sequence[Row], count: int, exceptions: Mapping[str, int]) -> list[Row]:
-    """At most `count` rows (0: all) of each source; `exceptions` by its name, where 0 is none."""
+    """At most `count` rows (0: all) of each source; `exceptions` by name or pattern, the first that fits, where 0 is none."""
     by_source: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=_order):
         by_source[row.source or ""].append(row)
-    if unknown := sorted(set(exceptions) - set(by_source)):
+    unknown = [pattern for pattern in exceptions if not any(fnmatchcase(name, pattern) for name in by_source)]
+    if unknown:
         raise ConfigError(f"source_rows names {', '.join(unknown)}; the training rows come from {', '.join(sorted(by_source))}")
-    limits = {name: exceptions.get(name, count or len(members)) for name, members in by_source.items()}
+    limits = {}
+    for name, members in by_source.items():
+        found = [limit for pattern, limit in exceptions.items() if fnmatchcase(name, pattern)]
+        limits[name] = found[0] if found else count or len(members)
     return [row for name, members in by_source.items() for row in members[: limits[name]]]
 
 
