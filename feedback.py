@@ -168,6 +168,27 @@ def _train(options: argparse.Namespace) -> int:
     return CLEAN
 
 
+def _pretrain(options: argparse.Namespace) -> int:
+    _quiet_training()
+    from training.pretrain import PretrainSettings, pretrain
+
+    settings = PretrainSettings(
+        base=options.base,
+        texts=tuple(options.texts),
+        output=options.output,
+        text_column=options.text_column,
+        epochs=options.epochs,
+        max_steps=options.max_steps,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        window_length=options.window_length,
+        seed=options.seed,
+        threads=options.threads,
+    )
+    print(pretrain(settings, resume=options.resume).to_text())
+    return CLEAN
+
+
 def _quickstart(options: argparse.Namespace) -> int:
     _quiet_training()
     from training.quickstart import quickstart
@@ -428,6 +449,22 @@ def _parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the file; may be repeated"
     )
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
+
+    pretrained = _verb(verbs, "pretrain", _pretrain, "adapt a base to an archive of messages without labels; writes a base")
+    pretrained.add_argument("--base", required=True, help="a checkpoint folder, a model folder or a hub id")
+    pretrained.add_argument(
+        "--texts", nargs="+", required=True, metavar="FILE", help="files with messages; labels are not looked at"
+    )
+    pretrained.add_argument("-o", "--output", required=True, help="the folder to write, for `feedback train --base`")
+    pretrained.add_argument("--text-column", default="text")
+    pretrained.add_argument("--epochs", type=float, default=1.0, help="passes over the texts")
+    pretrained.add_argument("--max-steps", type=int, default=0, help="optimizer steps at most; 0 leaves it to --epochs")
+    pretrained.add_argument("--batch-size", type=int, default=32)
+    pretrained.add_argument("--learning-rate", type=float, default=1e-4)
+    pretrained.add_argument("--window-length", type=int, default=128, help="pieces; longer texts give several windows")
+    pretrained.add_argument("--seed", type=int, default=0)
+    pretrained.add_argument("--threads", type=int, default=0, help="processor threads; 0 uses every core")
+    pretrained.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
 
     evaluate = _verb(verbs, "evaluate", _evaluate, "figures of a model folder on labelled rows")
     evaluate.add_argument("model", metavar="FOLDER")

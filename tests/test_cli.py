@@ -51,7 +51,7 @@ except SystemExit:
 print(sorted({"torch", "numpy", "onnxruntime", "bentoml", "pyarrow"} & set(sys.modules)))
 """
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-    for verb in ("predict", "label", "serve", "train", "evaluate", "compare", "decide", "data", "base", "quickstart"):
+    for verb in ("predict", "label", "serve", "train", "pretrain", "evaluate", "compare", "decide", "data", "base", "quickstart"):
         assert f"    {verb} " in shown or f"    {verb}\n" in shown
     assert shown.endswith("[]\n")
 

@@ -278,7 +278,7 @@ def test_a_resume_on_rows_that_have_changed_is_refused(base, tmp_path):
     claim_checkpoints(config, resume=False)
     claim_checkpoints(config, resume=True)
     write_rows_file(path, rows_of()[1:])
-    with pytest.raises(ConfigError, match="the rows or the taxonomy have changed since that run"):
+    with pytest.raises(ConfigError, match=r"its files \(rows, texts or taxonomy\) have changed since that run"):
         train(config, resume=True)
 
 

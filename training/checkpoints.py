@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,17 @@ from training.config import TrainingConfig
 CONFIG_COPY = "config.json"
 """In the folder of the checkpoints: the configuration that they belong to."""
 LATER_SETTINGS = frozenset(
-    {"onnx_format", "min_agreement", "max_characters", "test_rows", "threads", "report_to", "demonstration", "baseline"}
+    {
+        "onnx_format",
+        "min_agreement",
+        "max_characters",
+        "test_rows",
+        "threads",
+        "report_to",
+        "demonstration",
+        "baseline",
+        "behaviour",
+    }
 )
 """What may be another when a run is resumed: nothing that was learnt depends on it."""
 FILES_SHA256 = "files_sha256"
@@ -25,17 +37,28 @@ CHECKPOINT_FILES = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "model
 
 def claim_checkpoints(config: TrainingConfig, resume: bool) -> None:
     """Refuse to mix two runs: checkpoints on the disk must be wanted, and of the same configuration."""
-    folder, document = config.checkpoints, config.to_dict()
-    document[FILES_SHA256] = [_sha256(path) for path in (*config.rows, config.taxonomy or DEFAULT_TAXONOMY)]
+    files = (*config.rows, config.taxonomy or DEFAULT_TAXONOMY)
+    # A setting that the earlier run's release did not have yet was as it is by default.
+    defaults = TrainingConfig(rows=config.rows, output=config.output).to_dict()
+    claim_folder(config.checkpoints, config.to_dict(), files, resume, LATER_SETTINGS, defaults)
+
+
+def claim_folder(
+    folder: Path,
+    settings: Mapping[str, Any],
+    files: Sequence[str | Path],
+    resume: bool,
+    later: AbstractSet[str] = frozenset(),
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
+    """The same for any run: its settings, the files that it learns from, and which settings may be others when it is resumed."""
+    document = {**settings, FILES_SHA256: [_sha256(path) for path in files]}
     copy = folder / CONFIG_COPY
     if folder.exists() and not resume:
         raise ConfigError(f"{folder} holds checkpoints of an earlier run. Go on with --resume, or remove the folder to start anew.")
     if copy.exists():
-        # A setting that the earlier run's release did not have yet was as it is by default.
-        before = {**TrainingConfig(rows=config.rows, output=config.output).to_dict(), **_read_copy(copy)}
-        changed = sorted(
-            key for key in {*before, *document} - LATER_SETTINGS - {FILES_SHA256} if before.get(key) != document.get(key)
-        )
+        before = {**(defaults or {}), **_read_copy(copy)}
+        changed = sorted(key for key in {*before, *document} - later - {FILES_SHA256} if before.get(key) != document.get(key))
         if changed:
             raise ConfigError(
                 f"{folder} belongs to a run with other settings: "
@@ -44,7 +67,9 @@ def claim_checkpoints(config: TrainingConfig, resume: bool) -> None:
             )
         if before.get(FILES_SHA256, document[FILES_SHA256]) != document[FILES_SHA256]:
             # The rows might be split otherwise now, and a row that was trained on be tested on.
-            raise ConfigError(f"{folder}: the rows or the taxonomy have changed since that run. Remove the folder to start anew.")
+            raise ConfigError(
+                f"{folder}: its files (rows, texts or taxonomy) have changed since that run. Remove the folder to start anew."
+            )
     aside = copy.with_name(CONFIG_COPY + ".part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
