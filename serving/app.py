@@ -41,7 +41,7 @@ def make_app(model: FeedbackClassifier | ServedModel, reception: Reception | Ser
     reception = Reception(reception) if isinstance(reception, ServiceSettings) else reception
     served = ServedModel(model) if isinstance(model, FeedbackClassifier) else model
     routes = _Routes(served, reception)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/v1/classify", routes.classify, methods=["POST"]),
             Route("/v1/model", routes.model, methods=["GET"]),
@@ -58,6 +58,8 @@ def make_app(model: FeedbackClassifier | ServedModel, reception: Reception | Ser
         middleware=[Middleware(Door, reception=reception, routes=PATHS), Middleware(_Own)],
         exception_handlers={HTTPException: _refused, RequestError: _wrong},
     )
+    app.state.classify = routes.answer  # for a door that stands further out
+    return app
 
 
 class _Own:
@@ -82,7 +84,10 @@ class _Routes:
 
     async def classify(self, request: Request) -> Response:
         state = _state(request.scope)
-        body = await request.body()
+        return await self.answer(await request.body(), state)
+
+    async def answer(self, body: bytes, state: RequestState) -> Response:
+        """Answer a body of POST /v1/classify."""
         # Parsing, classifying and writing all happen off the event loop, which stays free for other callers.
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._classify, body, state)
 
@@ -124,7 +129,7 @@ class _Routes:
         return JSONAnswer({"status": "ready", "model": self._served.classifier.version})
 
     async def metrics(self, request: Request) -> Response:
-        self._reception.rooms()
+        self._reception.rooms(asked=True)
         text = await asyncio.get_running_loop().run_in_executor(None, self._reception.metrics.text)
         return Response(text, media_type=self._reception.metrics.content_type)
 

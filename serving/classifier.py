@@ -96,6 +96,8 @@ class FeedbackClassifier:
         self._cache = AnswerCache(cache_texts) if cache_texts else None
         self._clock = threading.local()
         self._in_flight = IN_FLIGHT_PER_THREAD * threads
+        # A single text runs on its caller's thread, several on the pool's; no more than `threads` of them at a time.
+        self._cores = threading.Semaphore(threads)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="classify")
 
     @classmethod
@@ -154,6 +156,10 @@ class FeedbackClassifier:
         codes = languages if languages is not None else [None] * len(texts)
         if not len(texts) == len(keys) == len(codes):
             raise ValueError(f"{len(texts)} texts, {len(keys)} ids and {len(codes)} languages: lengths must agree")
+        if len(texts) == 1:  # no other thread needs to be woken for it
+            if watch is not None:
+                watch.ask()
+            return [self._predict(texts[0], keys[0], codes[0], explain, watch)]
         items = ((text, key, code, explain) for text, key, code in zip(texts, keys, codes, strict=True))
         return list(self._stream(items, watch))
 
@@ -221,16 +227,17 @@ class FeedbackClassifier:
                 future.cancel()
 
     def _predict(self, text: str, key: str | None, code: str | None, explain: bool, watch: Watch | None) -> Prediction | Failure:
-        try:
-            if watch is None:
-                return self._predict_kept(text, key, code, explain, None)
-            begun, self._clock.network_s = watch.begin(), 0.0
+        with self._cores:
             try:
-                return self._predict_kept(text, key, code, explain, watch)
-            finally:
-                watch.end(begun, self._clock.network_s)
-        except MessageError as error:
-            return Failure(key, error.code, str(error))
+                if watch is None:
+                    return self._predict_kept(text, key, code, explain, None)
+                begun, self._clock.network_s = watch.begin(), 0.0
+                try:
+                    return self._predict_kept(text, key, code, explain, watch)
+                finally:
+                    watch.end(begun, self._clock.network_s)
+            except MessageError as error:
+                return Failure(key, error.code, str(error))
 
     def _predict_kept(self, text: str, key: str | None, code: str | None, explain: bool, watch: Watch | None) -> Prediction:
         if self._cache is None or not isinstance(text, str):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.admission import stopping
 from serving.answer import REQUEST_ID_HEADER, SCOPE_KEY, Answer, RequestState
-from serving.logs import FIELDS, where
+from serving.logs import RequestLine, where
 from serving.metrics import METHODS, OTHER
 from serving.page import PAGES
 from serving.reception import Reception
@@ -32,7 +32,8 @@ OPEN = PROBES | PAGES
 TYPED = "/classify"
 FRAMEWORK_PATHS = frozenset({TYPED, "/schema.json"})
 """What BentoML answers; all else is ours."""
-WORK = frozenset({"/v1/classify", TYPED})
+CLASSIFY = "/v1/classify"
+WORK = frozenset({CLASSIFY, TYPED})
 """What takes a place while it is answered."""
 LOOK_OUT_AFTER_S = 0.05
 CLIENT_CLOSED_REQUEST = 499
@@ -44,20 +45,30 @@ CURRENT: ContextVar[RequestState | None] = ContextVar("feedback.request", defaul
 """The request that BentoML's typed function answers."""
 
 
+Classify = Callable[[bytes, RequestState], Awaitable[Response]]
+
+
 class Door:
     """ASGI middleware. Mounted twice (around our application and around the framework's) it acts once."""
 
     def __init__(
-        self, app: ASGIApp, reception: Reception, routes: frozenset[str] = frozenset(), own: ASGIApp | None = None
+        self,
+        app: ASGIApp,
+        reception: Reception,
+        routes: frozenset[str] = frozenset(),
+        own: ASGIApp | None = None,
+        classify: Classify | None = None,
     ) -> None:
         """routes: paths that may stand in logs and metrics; any other may hold anything.
         own: our application, asked directly and not through the framework around it, which costs as much again.
+        classify: answers CLASSIFY with the body that was read, without going through routing.
         """
         self.app = app
         self.reception = reception
         self.settings = reception.settings
         self.routes = routes
         self.own = own
+        self.classify = classify
         self.own_routes = routes - FRAMEWORK_PATHS if own is not None else frozenset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +77,7 @@ class Door:
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         asked = headers.get(REQUEST_ID_HEADER, b"")
-        state = RequestState(asked.decode() if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex)
+        state = RequestState(asked.decode() if _REQUEST_ID.fullmatch(asked) else os.urandom(16).hex())
         if scope["path"] in self.routes:
             state.route = scope["path"]
         scope[SCOPE_KEY] = state
@@ -127,7 +138,12 @@ class Door:
                 if state.route == TYPED:
                     CURRENT.set(state)  # its function is not given the request
                 try:
-                    await app(scope, _replay(body, receive), answer.send)
+                    if self.classify is not None and state.route == CLASSIFY:
+                        state.own = True
+                        response = await self.classify(body, state)
+                        await response(scope, receive, answer.send)
+                    else:
+                        await app(scope, _replay(body, receive), answer.send)
                 finally:
                     admission.free(time.perf_counter() - placed)
                     self.reception.rooms()
@@ -152,25 +168,7 @@ class Door:
             metrics.classified(state.texts, watch.waited_s, watch.reading_s, watch.network_s, watch.cached)
         level = logging.DEBUG if route in PROBES and state.status == 200 else logging.INFO
         if logger.isEnabledFor(level):
-            fields: dict[str, Any] = {
-                "method": method if route != "-" else "-",
-                "route": route,
-                "status": state.status,
-                "texts": state.texts,
-                "ms": round(seconds * 1000, 1),
-                "request_id": state.id,
-            }
-            if state.texts:
-                fields["queue_ms"] = round(watch.waited_s * 1000, 1)
-                fields["tokenizing_ms"] = round(watch.reading_s * 1000, 1)
-                fields["inference_ms"] = round(watch.network_s * 1000, 1)
-            if state.key is not None:
-                fields["key"] = state.key.name
-            if state.code is not None:
-                fields["code"] = state.code
-            line = "%s %s %d texts=%d ms=%.1f request=%s"
-            values = (fields["method"], route, state.status, state.texts, fields["ms"], state.id)
-            logger.log(level, line, *values, extra={FIELDS: fields})
+            logger.log(level, RequestLine(method if route != "-" and method in METHODS else "-", state, seconds))
         if self.reception.tracing is not None:
             attributes: dict[str, str | int | float] = {
                 "http.request.method": method if method in METHODS else OTHER,
@@ -246,7 +244,7 @@ class _Lookout:
 
     async def _look(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
-            pass
+            await asyncio.sleep(LOOK_OUT_AFTER_S)  # a server that says something else all the time
         self._hung_up()
 
 

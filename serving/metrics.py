@@ -58,6 +58,7 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self._stages = tuple(self._stage.labels(stage) for stage in ("queue", "tokenizing", "inference"))
         self._texts = Histogram("feedback_request_texts", "Texts a classified request.", buckets=TEXTS, registry=registry)
         self._rejects = Counter("feedback_rejects", "Requests refused, by the error's code.", ["reason"], registry=registry)
         self._predictions = Counter("feedback_predictions", "Labels given.", ["task", "label", "language"], registry=registry)
@@ -79,12 +80,15 @@ class Metrics:
         )
         self._version: str | None = None
         self._found: dict[tuple[str, ...], Counter] = {}
+        self._durations: dict[str, Histogram] = {}
+        self.shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        """Other processes answer for this one's counts, so that gauges must be kept up to date."""
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """route: one of the service's own, or OTHER."""
         known = method if method in METHODS else OTHER
         self._counter(self._requests, "requests", known, route, str(status)).inc()
-        self._duration.labels(route).observe(seconds)
+        self._found_histogram(self._duration, route).observe(seconds)
 
     def rejected(self, reason: str) -> None:
         """reason: the code of an error of ours."""
@@ -92,9 +96,9 @@ class Metrics:
 
     def classified(self, texts: int, queue_s: float, reading_s: float, network_s: float, cached: int) -> None:
         self._texts.observe(texts)
-        self._stage.labels("queue").observe(queue_s)
-        self._stage.labels("tokenizing").observe(reading_s)
-        self._stage.labels("inference").observe(network_s)
+        self._stages[0].observe(queue_s)
+        self._stages[1].observe(reading_s)
+        self._stages[2].observe(network_s)
         self._classified.inc(texts)
         if cached:
             self._cached.inc(cached)
@@ -142,6 +146,12 @@ class Metrics:
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # the library's
         return generate_latest(together)
+
+    def _found_histogram(self, metric: Histogram, route: str) -> Histogram:
+        found = self._durations.get(route)
+        if found is None:
+            found = self._durations[route] = metric.labels(route)
+        return found
 
     def _counter(self, metric: Counter, *labels: str) -> Counter:
         found = self._found.get(labels)

@@ -17,6 +17,7 @@ from typing import Any
 from data.errors import ModelFolderError, TaxonomyError
 from data.taxonomy import Taxonomy
 from data.text import NORMALISER_VERSION
+from serving.onnx_check import check_network
 
 FORMAT_VERSION = 1
 
@@ -80,6 +81,7 @@ class ModelFolder:
             raise ModelFolderError(
                 f"{path}: {', '.join(altered)} differ from the SHA-256 in {MANIFEST}: cut short or altered. Copy the folder again."
             )
+        check_network(path / ONNX, ONNX_DATA)
         if manifest["normaliser_version"] != NORMALISER_VERSION:
             raise ModelFolderError(
                 f"{path} was trained with text normaliser {manifest['normaliser_version']}, this program has {NORMALISER_VERSION}. "

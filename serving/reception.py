@@ -42,6 +42,7 @@ class Reception:
             )
         return key
 
-    def rooms(self) -> None:
-        """Tell the metrics how full it is."""
-        self.metrics.rooms(self.admission.running, self.admission.waiting)
+    def rooms(self, asked: bool = False) -> None:
+        """Tell the metrics how full it is, where it matters: when they are `asked` for, or another process may be."""
+        if asked or self.metrics.shared:
+            self.metrics.rooms(self.admission.running, self.admission.waiting)

@@ -12,14 +12,16 @@ from typing import Any
 
 import bentoml
 from bentoml.exceptions import BentoMLException
+from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving import logs, supervisor
-from serving.answer import REQUEST_ID_HEADER
+from serving.answer import REQUEST_ID_HEADER, RequestState
 from serving.app import PATHS, make_app
 from serving.classifier import FeedbackClassifier, available_cores
-from serving.door import CURRENT, FRAMEWORK_PATHS, Door
+from serving.door import CURRENT, FRAMEWORK_PATHS, Classify, Door
 from serving.keys import KeyRing
 from serving.model_folder import ModelFolder
 from serving.reception import Reception
@@ -28,8 +30,8 @@ from serving.served import ServedModel
 from serving.settings import ServiceSettings
 
 NAME = "feedback"
-LONGEST_REQUEST_S = 86_400
-"""BentoML's own time limit, out of the way: the door keeps the one of the settings, and answers in our shape."""
+LATER_S = 10
+"""How much later than the door, which answers in our shape, BentoML ends a request."""
 logger = logging.getLogger(__name__)
 
 
@@ -37,10 +39,15 @@ class _Mounted:
     """Stands in for our application until the model is loaded. As a plain ASGI callable it also answers unknown paths."""
 
     app: ASGIApp | None = None
+    classify: Classify | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self.app is not None, "BentoML creates the service before it takes requests"
         await self.app(scope, receive, send)
+
+    async def answer(self, body: bytes, state: RequestState) -> Response:
+        assert self.classify is not None, "the same"
+        return await self.classify(body, state)
 
 
 _mounted = _Mounted()
@@ -52,7 +59,7 @@ _reception = Reception(_settings)
     name=NAME,
     workers=_settings.workers,
     threads=_settings.max_in_flight,
-    traffic={"timeout": LONGEST_REQUEST_S},
+    traffic={"timeout": _settings.request_seconds + LATER_S},
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},
     tracing={"sample_rate": 0.0, "excluded_urls": ".*"},
@@ -65,7 +72,8 @@ class FeedbackService:
         logs.configure(_settings.log_format)
         self._served = ServedModel(_load(), _load, _reception.metrics)
         self._served.check()
-        _mounted.app = make_app(self._served, _reception)
+        _mounted.app = app = make_app(self._served, _reception)
+        _mounted.classify = app.state.classify
         _reception.drain.install()
         supervisor.reload_on_hangup(self._served)
         logger.info("Model %s is ready", self._served.classifier.version)
@@ -105,13 +113,32 @@ def _load() -> FeedbackClassifier:
     )
 
 
-_service: Any = FeedbackService  # the decorator made it a Service, of which mypy does not know
-if _settings.cors_origins:  # outside the door: a browser's question before the request carries no key
-    _service.add_asgi_middleware(
-        CORSMiddleware,
-        allow_origins=list(_settings.cors_origins),
-        allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", REQUEST_ID_HEADER.decode()],
-        expose_headers=[REQUEST_ID_HEADER.decode(), VERSION_HEADER, "server-timing", "retry-after"],
+class _Outermost:
+    """Puts our door before all of BentoML's own middleware, which costs more than the rest of a request and keeps a timer of
+    every request until its time limit has passed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            framework: Starlette = scope["app"]
+            assert framework.middleware_stack is not None, "it is what calls us"
+            framework.middleware_stack = _guarded(framework.middleware_stack)
+        await self.app(scope, receive, send)
+
+
+def _guarded(app: ASGIApp) -> ASGIApp:
+    door = Door(app, reception=_reception, routes=PATHS | FRAMEWORK_PATHS, own=_mounted, classify=_mounted.answer)
+    if not _settings.cors_origins:
+        return door
+    return CORSMiddleware(  # outside the door: a browser's question before the request carries no key
+        door,
+        allow_origins=_settings.cors_origins,
+        allow_methods=("GET", "POST"),
+        allow_headers=("authorization", "content-type", REQUEST_ID_HEADER.decode()),
+        expose_headers=(REQUEST_ID_HEADER.decode(), VERSION_HEADER, "server-timing", "retry-after"),
     )
-_service.add_asgi_middleware(Door, reception=_reception, routes=PATHS | FRAMEWORK_PATHS, own=_mounted)
+
+
+FeedbackService.add_asgi_middleware(_Outermost)  # type: ignore[attr-defined]  # the decorator made it a Service
