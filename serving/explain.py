@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from data.errors import MessageError
 from data.taxonomy import Task
 from data.text import Mended
 from serving.labels import FloatArray, pool_windows, probabilities
@@ -16,7 +17,7 @@ from serving.prediction import Answer, Sentence
 from serving.sentences import sentences
 
 if TYPE_CHECKING:
-    from serving.classifier import FeedbackClassifier
+    from serving.classifier import FeedbackClassifier, ReadWindow
 
 MAX_PASSAGES = 32
 """A message of more sentences is read in so many passages of neighbouring sentences, so that its cost is bounded."""
@@ -72,11 +73,14 @@ def passages(text: str) -> list[tuple[int, int]]:
 
 
 def leave_each_out(classifier: FeedbackClassifier, text: str, found: Sequence[tuple[int, int]]) -> FloatArray:
-    """Joint logits of the text without each passage, (passages, labels).
+    """Joint logits of the text without each passage, (passages, labels): those of a message in which it had not been written.
 
-    A passage's pieces are taken out of the windows that hold them, and the windows stay where they are: only these run again.
+    In a text of several windows, a passage's pieces are taken out of the windows that hold them, which stay where they are:
+    only these run again.
     """
     windows = classifier.read_windows(text)
+    if len(windows) == 1:
+        return np.stack([_rest(classifier, windows, text[:start] + text[end:]) for start, end in found])
     untouched: dict[int, FloatArray] = {}
     result = []
     for start, end in found:
@@ -92,10 +96,24 @@ def leave_each_out(classifier: FeedbackClassifier, text: str, found: Sequence[tu
             else:
                 continue
             weights.append(max(rest.fresh, 1))
-        if not rows:  # nothing else can be read: an empty message
-            rows, weights = [classifier.window_logits(windows[0].without(0, len(text)).ids)], [1]
-        result.append(pool_windows(np.stack(rows), np.array(weights, dtype=np.float32), classifier.taxonomy))
+        if rows:
+            result.append(pool_windows(np.stack(rows), np.array(weights, dtype=np.float32), classifier.taxonomy))
+        else:
+            result.append(_nothing(classifier, windows))
     return np.stack(result)
+
+
+def _rest(classifier: FeedbackClassifier, windows: Sequence[ReadWindow], text: str) -> FloatArray:
+    try:
+        return classifier.logits(text)
+    except MessageError:
+        return _nothing(classifier, windows)
+
+
+def _nothing(classifier: FeedbackClassifier, windows: Sequence[ReadWindow]) -> FloatArray:
+    """Joint logits of a message of which nothing can be read: only special tokens."""
+    special = [piece for piece, span in zip(windows[0].ids, windows[0].spans, strict=True) if span is None]
+    return classifier.window_logits(special)
 
 
 def log_odds(task: Task, logits: FloatArray, place: int, temperature: float) -> npt.NDArray[np.float64]:

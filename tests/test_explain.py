@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -128,8 +128,17 @@ class Counting(FeedbackClassifier):
         return super().window_logits(ids)
 
 
-def test_the_cost_is_a_run_a_sentence_and_bounded_in_long_texts(tmp_path: Path) -> None:
-    classifier = Counting.load(make_tiny_model(tmp_path / "wide", window={"length": 128, "stride": 32}), threads=1)
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counting]:
+    folder = make_tiny_model(tmp_path_factory.mktemp("wide") / "model", window={"length": 128, "stride": 32})
+    classifier = Counting.load(folder, threads=1)
+    assert isinstance(classifier, Counting)
+    yield classifier
+    classifier.close()
+
+
+def test_the_cost_is_a_run_a_sentence_and_bounded_in_long_texts(wide: Counting) -> None:
+    classifier = wide
     for language, text in MESSAGES.items():
         classifier.runs = 0
         classifier.predict([text], explain=True)
@@ -140,16 +149,37 @@ def test_the_cost_is_a_run_a_sentence_and_bounded_in_long_texts(tmp_path: Path) 
     classifier.runs = 0
     classifier.predict([text], explain=True)
     assert classifier.runs <= 4 * windows + 2 * MAX_PASSAGES
-    classifier.close()
 
 
-def test_leaving_a_sentence_out_is_as_if_it_had_not_been_written(classifier: FeedbackClassifier) -> None:
-    text = "great phone. terrible parcel! urgent refund"
+@pytest.mark.parametrize("language", MESSAGES)
+def test_leaving_a_sentence_out_is_as_if_it_had_not_been_written(wide: FeedbackClassifier, language: str) -> None:
+    text = MESSAGES[language]
     found = sentences(text)
+    assert len(wide.read_windows(text)) == 1
+    for row, (start, end) in zip(leave_each_out(wide, text, found), found, strict=True):
+        assert np.array_equal(row, wide.logits(text[:start] + text[end:]))
+
+
+def test_in_several_windows_the_same_sentence_counts_most(classifier: FeedbackClassifier) -> None:
+    text = "great phone, fine phone. terrible parcel, at last! urgent refund, if you please"
+    found = sentences(text)
+    assert len(classifier.read_windows(text)) > 1
     left = leave_each_out(classifier, text, found)
-    for row, (start, end) in zip(left, found, strict=True):
-        assert row == pytest.approx(classifier.logits(text[:start] + text[end:]), abs=1.5)
-        assert row.argmax() == classifier.logits(text[:start] + text[end:]).argmax()
+    rests = np.stack([classifier.logits(text[:start] + text[end:]) for start, end in found])
+    for cue, task, label in ((0, "sentiment", "positive"), (1, "category", "delivery"), (2, "category", "payment")):
+        column = classifier.taxonomy.columns(task).start + classifier.taxonomy[task].index(label)
+        assert left[:, column].argmin() == rests[:, column].argmin() == cue
+
+
+@pytest.mark.parametrize("length", [16, 128])
+def test_where_nothing_else_can_be_read_the_effect_is_that_of_an_empty_message(tmp_path: Path, length: int) -> None:
+    classifier = FeedbackClassifier.load(make_tiny_model(tmp_path / "model", window={"length": length, "stride": 4}), threads=1)
+    text = "terrible parcel " * 4
+    whole = leave_each_out(classifier, text, [(0, len(text))])
+    first = classifier.read_windows(text)[0]
+    special = [piece for piece, span in zip(first.ids, first.spans, strict=True) if span is None]
+    assert np.array_equal(whole[0], classifier.window_logits(special))
+    classifier.close()
 
 
 @pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 34, 63, 64, 65, 200])

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from documented import Documented
 
 from data.errors import ConfigError, ModelFolderError
 from serving.classifier import FeedbackClassifier
@@ -78,11 +79,24 @@ def test_our_route_and_bentomls_client_give_the_classifiers_answers(running: Run
         assert client.classify(texts=texts) == expected
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/schema.json", "/v1/model", "/v1/taxonomy", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/livez", "/readyz", "/healthz", "/schema.json", "/v1/model", "/v1/taxonomy", "/v1/limits", "/metrics", "/", "/docs"]
+)
 def test_what_probes_and_bentomls_users_ask_for_is_there(running: Running, path: str) -> None:
     response = running.client.get(path)
     assert response.status_code == 200
     assert response.headers["x-request-id"]
+
+
+def test_what_is_really_answered_is_what_the_document_says(running: Running) -> None:
+    documented = Documented(running.client.get("/openapi.json").json())
+    for path, described in documented.document["paths"].items():
+        if "get" in described:
+            documented.check("GET", path, running.client.get(path))
+    for body in ({"texts": ["很好", "great", "عالی", " "]}, {"texts": ["a"] * 5}, {"texts": [1]}, {}, []):
+        for path in ("/v1/classify", "/classify"):
+            documented.check("POST", path, running.client.post(path, json=body))
+    documented.check("POST", "/v1/model/reload", running.client.post("/v1/model/reload"))
 
 
 @pytest.mark.parametrize(
