@@ -18,6 +18,7 @@ from training.finglish import share_known, to_latin
         ("کیفیتش عالی نبود", "keyfiatesh ali nabud"),
         ("بسته‌ام نرسید", "bastam naresid"),
         ("بسته‌ها", "basteha"),
+        ("بوی بد", "buye bad"),
         ("گوشیم خراب شد", "gushim xarab shod"),
         ("غذاهاشون سرد بود", "qazahashun sard bud"),
         ("۲۴ ساعت؟", "24 saat?"),

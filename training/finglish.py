@@ -108,7 +108,7 @@ def to_latin(text: str, rng: random.Random | None = None) -> str:
             parts.append(token.translate(_SIGNS))
             continue
         latin = writer.spell(word.latin)
-        if word.kind == "n" and _links(tokens, words, number, rng):
+        if word.kind == "n" and not latin.endswith("ye") and _links(tokens, words, number, rng):
             latin += writer.link if not latin.endswith(tuple(VOWELS)) or not writer.link else "ye" if latin[-1] != "i" else "e"
         parts.append(latin)
     return "".join(parts)
