@@ -48,7 +48,7 @@ def main() -> None:
                 ratio = statistics.median(second / first for first, second in rounds)
                 first, second = (statistics.median(round_[side] for round_ in rounds) * 1000 for side in (0, 1))
                 failed = failed or ratio > BOUND
-                print(  # noqa: T201  # the benchmark's output
+                print(
                     f"concurrency {callers:>2}: bare {first:.3f} ms, service {second:.3f} ms a request of processor time, "
                     f"difference {second - first:.3f} ms, ratio {ratio:.2f} (bound {BOUND:g})"
                 )
