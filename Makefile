@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment quickstart test kills check format serve lock page fuzz
+.PHONY: help environment quickstart test kills bench-label bench-memory cluster check format serve lock page fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -20,6 +20,19 @@ test: environment
 # make kills        200 runs of labelling killed at random moments, and gone on with (some ten minutes; make test does ten)
 kills: environment
 	KILLS=200 $(BIN)/python -m pytest -q tests/test_kills.py
+
+# make bench-label  rate of labelling against other ways to run the model, on real texts (TEXTS="file ...", MODEL=folder)
+bench-label: environment
+	$(BIN)/python benchmarks/label.py $(TEXTS) $(if $(MODEL),--model $(MODEL))
+
+# make bench-memory memory of labelling ten million rows against a hundred thousand, with a stub in place of inference
+bench-memory: environment
+	$(BIN)/python benchmarks/label_memory.py
+
+# make cluster      labelling on a local Ray cluster, a worker killed (installs the extra `cluster`)
+cluster: environment
+	$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[cluster]'
+	$(BIN)/python -m pytest -q tests/test_cluster.py
 
 # make check        format, lint, types: as pre-commit does it
 check: environment

@@ -70,7 +70,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _label(options: argparse.Namespace) -> int:
-    from serving.archive import label, plan
+    from serving.archive import Cluster, label, plan
 
     settings = {
         name: getattr(options, name)
@@ -97,6 +97,7 @@ def _label(options: argparse.Namespace) -> int:
             restart=options.restart,
             overwrite=options.overwrite,
             max_rejects=options.max_rejects,
+            cluster=Cluster(options.address, options.workers) if options.engine == "ray" else None,
             progress=_progress if shown else None,
             **settings,
         )
@@ -407,8 +408,11 @@ def _parser() -> argparse.ArgumentParser:
     running = label.add_argument_group("running")
     running.add_argument("--dry-run", action="store_true", help="tell what would be done and how long it takes; write nothing")
     running.add_argument("--max-rejects", type=int, metavar="N", help="stop at more")
-    running.add_argument("--restart", action="store_true", help="forget a run that broke off")
+    running.add_argument("--restart", action="store_true", help="forget what was done, and start anew")
     running.add_argument("--overwrite", action="store_true", help="replace an output that was made of something else")
+    running.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: on a cluster (extra `cluster`)")
+    running.add_argument("--address", help="of a Ray cluster that runs; else one is started on this machine")
+    running.add_argument("--workers", type=int, metavar="N", help="of the cluster, a model each; else a processor each")
     running.add_argument(
         "--shard-rows", type=int, default=10_000, metavar="N", help="rows that are done again at most after a kill"
     )

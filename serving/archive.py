@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from math import ceil
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from data.errors import DataError, FeedbackError
 from data.packing import name_unpacked, packing_of
 from data.redaction import KINDS, REDACTION_VERSION
-from data.tables import FORMATS, format_of
+from data.tables import FORMATS, BadRecord, Record, Table, format_of
 from data.text import NORMALISER_VERSION
 from serving.classifier import FeedbackClassifier
 from serving.columns import ID_COLUMNS, LANGUAGE_COLUMNS, LabelledColumns, find_column, find_text_column
@@ -32,9 +32,10 @@ from serving.labelling import REMEMBERED, Reading, results
 from serving.model_folder import ModelFolder
 from serving.prediction import Prediction
 from serving.publish import Finished, finished_before, manifest_path, publish, rejects_path
-from serving.shards import WRITER_VERSION, Form, ShardWriter, check_rows, digest
+from serving.shards import WRITER_VERSION, Form, check_rows, digest
+from serving.work import Work
 
-__all__ = ["LabelReport", "Progress", "label", "manifest_path", "plan", "rejects_path"]
+__all__ = ["Cluster", "LabelReport", "Progress", "label", "manifest_path", "plan", "rejects_path"]
 
 PROGRESS_SECONDS = 0.5
 """At least so long between two reports of progress."""
@@ -67,6 +68,18 @@ class Settings:
     shard_rows: int = SHARD_ROWS
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """Ray workers that label in place of this process (serving/cluster.py)."""
+
+    address: str | None = None
+    """Of a cluster that runs; None: one is started on this machine."""
+    workers: int | None = None
+    """None: as many as there are processors for."""
+    threads: int = 1
+    """Texts that a worker reads side by side, and processors that it is given."""
+
+
 def label(
     inputs: str | Path | Sequence[str | Path],
     output: str | Path,
@@ -75,6 +88,7 @@ def label(
     restart: bool = False,
     overwrite: bool = False,
     max_rejects: int | None = None,
+    cluster: Cluster | None = None,
     progress: Callable[[Progress], None] | None = None,
     **settings: Any,
 ) -> LabelReport:
@@ -84,8 +98,9 @@ def label(
     shards if it ends in `/`. Beside it come `<output>.manifest.json` (what was labelled by what) and, where a row could not be
     labelled, `<output>.rejects.jsonl` (file, line, id, column, code, reason); the manifest comes last.
 
-    restart: forget a run that broke off. overwrite: replace an output that was made of something else.
-    max_rejects: stop with a DataError at more.
+    restart: forget a run that broke off, and do one anew that was finished.
+    overwrite: replace an output that was made of something else.
+    max_rejects: stop with a DataError at more. cluster: label on Ray; the output is the same.
     progress: called every PROGRESS_SECONDS and at the end; what it raises stops the run, which can be gone on with.
     settings (all may be left out; None is: found by itself):
         text_column, id_column, language_column (values that say nothing are identified; "" for none), input_format (`csv`,
@@ -116,9 +131,10 @@ def label(
 
         stamps, identities = archive.stamps(), archive.identities()
         key = _key(archive, identities, classifier, chosen, reading, id_column, (end, packing, folder))
-        done = finished_before(output, key, overwrite or restart, state)
+        done = finished_before(output, key, state, restart=restart, overwrite=overwrite)
         if done is not None:
-            journal.discard()
+            if state is None or not differences(state["key"], key):
+                journal.discard()
             return _report(output, done, started, classifier.version, reading, Totals(), 0)
         if state is not None and (changed := differences(state["key"], key)):
             raise DataError(
@@ -132,12 +148,13 @@ def label(
             reading.text_column, id_column, chosen.excel, chosen.guard, chosen.redacted,
         )  # fmt: skip
         check_rows(survey.rows, form)
-        run = _Run(journal, archive, survey, form, classifier, reading, chosen.shard_rows, max_rejects, stamps, progress, started)
+        work = Work(archive, tuple(each.rows for each in survey.inputs), form, reading, chosen.shard_rows, stamps)
+        run = _Run(journal, work, classifier, max_rejects, progress, started)
         with _kept(run):
             if state is None:
                 journal.begin({"key": key, "phase": "labelling"})
-            run.label()
-            published = publish(journal, run.shards, form, output, _manifest(run, key, chosen))
+            run.label(cluster)
+            published = publish(journal, work.shards, form, output, _manifest(run, survey, key, chosen))
     report = _report(output, published, started, classifier.version, reading, run.totals, run.before)
     if progress is not None:
         progress(replace(run.progress(), seconds=report.seconds))
@@ -191,77 +208,66 @@ class _Run:
     def __init__(
         self,
         journal: Journal,
-        archive: Archive,
-        survey: Survey,
-        form: Form,
+        work: Work,
         classifier: FeedbackClassifier,
-        reading: Reading,
-        shard_rows: int,
         max_rejects: int | None,
-        stamps: tuple[tuple[int, int], ...],
         progress: Callable[[Progress], None] | None,
         started: float,
     ) -> None:
-        self.journal, self.archive, self.survey, self.form = journal, archive, survey, form
-        self.classifier, self.reading = classifier, reading
-        self.shard_rows = shard_rows
-        self.shards = max(1, ceil(survey.rows / shard_rows))
-        self._max_rejects, self._stamps = max_rejects, stamps
-        self._progress, self._started, self._told = progress, started, started
+        self.journal, self.work = journal, work
+        self._classifier, self._max_rejects, self._progress = classifier, max_rejects, progress
+        self._started = self._told = started
         self.totals = Totals()
-        for number in range(self.shards):
+        for number in range(work.shards):
             if (shard := journal.shard(number)) is not None:
                 self.totals.add(shard)
         self.before = self.totals.rows
         self._open_rows = self._open_rejects = 0
         self._examples: list[str] = []
 
-    def label(self) -> None:
+    def label(self, cluster: Cluster | None) -> None:
         self._stop_at_rejects()
-        for numbers in self.journal.missing(self.shards):
-            rows = [each.rows for each in self.survey.inputs]
-            items = self.archive.records(rows, numbers.start * self.shard_rows, min(numbers.stop * self.shard_rows, sum(rows)))
-            labelled = results(items, self.reading, self.classifier)
-            for number in numbers:
-                self._label_shard(number, labelled)
+        missing = list(self.journal.missing(self.work.shards))
+        if cluster is not None and missing:
+            from serving.cluster import label_on_ray
 
-    def _label_shard(self, number: int, labelled: Iterator[Any]) -> None:
-        left = min(self.shard_rows, self.survey.rows - number * self.shard_rows)
-        with ShardWriter(self.journal, number, self.form) as writer:
-            for table, record, result in labelled:
-                reject = writer.add(table, record, result)
-                left -= 1
-                self._open_rows += 1
-                if reject is not None:
-                    self._open_rejects += 1
-                    if len(self._examples) < REJECTS_SHOWN:
-                        self._examples.append(f"{table.path}:{record.line}: {reject['reason']}")
-                    self._stop_at_rejects()
-                self._tell()
-                if left == 0:
-                    break
-            if left > 0:
-                raise DataError(f"{self.archive.where}: has fewer rows than when it was counted. Has it changed?")
-            self.totals.add(writer.commit(self._check_input))
-        self._open_rows = self._open_rejects = 0
+            shards = label_on_ray(
+                self.work,
+                self.journal,
+                self._classifier.folder.path,
+                chain.from_iterable(missing),
+                address=cluster.address,
+                workers=cluster.workers,
+                threads=cluster.threads,
+            )
+        else:
+            done = (self.work.label(numbers, self._classifier, self.journal, self._watch) for numbers in missing)
+            shards = chain.from_iterable(done)
+        for shard in shards:
+            self.totals.add(shard)
+            self._open_rows = self._open_rejects = 0
+            self._stop_at_rejects()
+            self._tell()
 
     def progress(self) -> Progress:
         rejects = self.totals.rejected.total() + self._open_rejects
         rows = self.totals.rows + self._open_rows
-        return Progress(rows, rejects, time.perf_counter() - self._started, self.survey.rows, self.before)
+        return Progress(rows, rejects, time.perf_counter() - self._started, self.work.total, self.before)
+
+    def _watch(self, table: Table, record: Record | BadRecord, reject: dict[str, Any] | None) -> None:
+        self._open_rows += 1
+        if reject is not None:
+            self._open_rejects += 1
+            if len(self._examples) < REJECTS_SHOWN:
+                self._examples.append(f"{table.path}:{record.line}: {reject['reason']}")
+            self._stop_at_rejects()
+        self._tell()
 
     def _tell(self) -> None:
         now = time.perf_counter()
         if self._progress is not None and now - self._told >= PROGRESS_SECONDS:
             self._told = now
             self._progress(self.progress())
-
-    def _check_input(self) -> None:
-        for table, before, now in zip(self.archive.tables, self._stamps, self.archive.stamps(), strict=True):
-            if now != before:
-                raise DataError(
-                    f"{table.path}: changed while it was read. Label it anew with --restart, or bring back what it was."
-                )
 
     def _stop_at_rejects(self) -> None:
         rejects = self.totals.rejected.total() + self._open_rejects
@@ -287,7 +293,7 @@ def _how_to_go_on(run: _Run) -> str:
         with suppress(OSError):
             run.journal.discard()
         return "No rows were done yet: make the same call again."
-    kept = f"{run.totals.rows:,} of {run.survey.rows:,} rows are kept in {run.journal.folder}"
+    kept = f"{run.totals.rows:,} of {run.work.total:,} rows are kept in {run.journal.folder}"
     return f"{kept}: make the same call again to go on from there."
 
 
@@ -396,23 +402,23 @@ def _key(
     }  # fmt: skip
 
 
-def _manifest(run: _Run, key: Key, chosen: Settings) -> dict[str, Any]:
+def _manifest(run: _Run, survey: Survey, key: Key, chosen: Settings) -> dict[str, Any]:
     """The manifest but for what publishing adds."""
-    totals = run.totals
+    totals, work = run.totals, run.work
     return {
         "inputs": [
             {**each.identity, "rows": each.rows, "format": table.format, "encoding": table.encoding, "delimiter": table.delimiter}
-            for each, table in zip(run.survey.inputs, run.archive.tables, strict=True)
+            for each, table in zip(survey.inputs, work.archive.tables, strict=True)
         ],
         "columns": {
-            "text": run.reading.text_column, "id": run.form.id_column, "language": run.reading.language_column,
+            "text": work.reading.text_column, "id": work.form.id_column, "language": work.reading.language_column,
             "prefix": chosen.prefix, "scores": chosen.scores,
         },
-        "model": run.classifier.version,
+        "model": key["model"]["version"],
         "rows": {"read": totals.rows, "labelled": totals.labelled, "rejected": dict(totals.rejected.most_common())},
         "languages": dict(totals.languages.most_common()),
         "masked": {
-            "version": REDACTION_VERSION, "column": run.reading.text_column, **{kind: totals.masked[kind] for kind in KINDS}
+            "version": REDACTION_VERSION, "column": work.reading.text_column, **{kind: totals.masked[kind] for kind in KINDS}
         } if chosen.redacted else None,
         "seconds": round(run.progress().seconds, 3),
         "run": key,

@@ -41,8 +41,8 @@ def manifest_path(output: Path) -> Path:
     return output.with_name(output.name + ".manifest.json")
 
 
-def finished_before(output: Path, key: Key, replace: bool, state: Mapping[str, Any] | None) -> Finished | None:
-    """What an earlier call has finished with the same key, if it is still as it was.
+def finished_before(output: Path, key: Key, state: Mapping[str, Any] | None, *, restart: bool, overwrite: bool) -> Finished | None:
+    """What an earlier call has finished with the same key, if it is still as it was and is not to be done anew.
 
     DataError if something else stands there that may not be replaced. state: of the journal; a run that was broken off while it
     published may find its own output.
@@ -55,8 +55,8 @@ def finished_before(output: Path, key: Key, replace: bool, state: Mapping[str, A
     manifest = _read(manifest_path(output))
     made_of_another = differences(manifest["run"], key) if manifest else []
     if manifest and not made_of_another and output.exists() and _fingerprint(output) == manifest["output"]["sha256"]:
-        return Finished(manifest, True)
-    if replace or (state is not None and state.get("phase") == "publishing"):
+        return None if restart else Finished(manifest, True)
+    if overwrite or (state is not None and state.get("phase") == "publishing"):
         return None
     why = ""
     if manifest and not output.exists():

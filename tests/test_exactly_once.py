@@ -185,6 +185,7 @@ def test_a_finished_call_made_again_changes_nothing(archive: Path, tmp_path: Pat
     assert "there was nothing left to do" in again.to_text()
     assert (again.labelled, again.rejected, again.rejects) == (first.labelled, first.rejected, first.rejects)
     assert [(file.name, file.stat().st_mtime_ns) for file in sorted(tmp_path.iterdir())] == stamps
+    assert not labelled(archive, tmp_path / "out.csv", classifier, restart=True).finished_before
     with (tmp_path / "out.csv").open("a") as stream:
         stream.write("mine\r\n")
     with pytest.raises(DataError, match=r"out\.csv: exists already\. It was changed after it was labelled\..*--overwrite"):
