@@ -150,7 +150,7 @@ def _report(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from serving.run import serve
 
-    return serve(_model(options), host=options.host, port=options.port, workers=options.workers)
+    return serve(_model(options), host=options.host, port=options.port, workers=options.workers, jobs=options.jobs)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -441,6 +441,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=3000)
     serve.add_argument("--workers", type=int, default=1)
+    serve.add_argument("--jobs", metavar="FOLDER", help="also take files to label, and keep them here (docs/jobs.md)")
     _model_option(serve)
 
     _verb(verbs, "quickstart", _quickstart, "the whole path on the rows in the repository; what `make quickstart` runs")

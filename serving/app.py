@@ -20,6 +20,8 @@ from data.errors import FeedbackError, ModelFolderError
 from serving.answer import SCOPE_KEY, JSONAnswer, RequestState, code_of, error_answer
 from serving.classifier import FeedbackClassifier
 from serving.door import FRAMEWORK_PATHS, PROBES, TYPED, Door
+from serving.job_routes import PATHS as JOB_PATHS
+from serving.job_routes import job_routes
 from serving.model_folder import METRICS
 from serving.openapi import OpenAPI
 from serving.page import PAGES, page_routes
@@ -34,6 +36,11 @@ logger = logging.getLogger(__name__)
 PATHS = (
     PROBES | PAGES | {"/v1/classify", "/v1/model", "/v1/model/reload", "/v1/taxonomy", "/v1/limits", "/openapi.json", "/metrics"}
 )
+
+
+def paths_of(settings: ServiceSettings) -> frozenset[str]:
+    """Paths of ours that may stand in logs and metrics."""
+    return PATHS if settings.jobs_folder is None else PATHS | JOB_PATHS
 
 
 def make_app(model: FeedbackClassifier | ServedModel, reception: Reception | ServiceSettings) -> Starlette:
@@ -54,8 +61,9 @@ def make_app(model: FeedbackClassifier | ServedModel, reception: Reception | Ser
             Route("/healthz", routes.livez, methods=["GET"]),
             Route("/readyz", routes.readyz, methods=["GET"]),
             Route("/metrics", routes.metrics, methods=["GET"]),
+            *job_routes(reception.settings),
         ],
-        middleware=[Middleware(Door, reception=reception, routes=PATHS), Middleware(_Own)],
+        middleware=[Middleware(Door, reception=reception, routes=paths_of(reception.settings)), Middleware(_Own)],
         exception_handlers={HTTPException: _refused, RequestError: _wrong},
     )
     app.state.classify = routes.answer  # for a door that stands further out

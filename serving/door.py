@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.admission import stopping
 from serving.answer import REQUEST_ID_HEADER, SCOPE_KEY, Answer, RequestState
+from serving.job_routes import PATHS as JOBS
+from serving.job_routes import route_of
 from serving.logs import RequestLine, where
 from serving.metrics import METHODS, OTHER
 from serving.page import PAGES
@@ -35,6 +37,8 @@ FRAMEWORK_PATHS = frozenset({TYPED, "/schema.json"})
 CLASSIFY = "/v1/classify"
 WORK = frozenset({CLASSIFY, TYPED})
 """What takes a place while it is answered."""
+TRANSFER_SECONDS = 3600
+"""In which a job's file must have come, or its result have gone."""
 LOOK_OUT_AFTER_S = 0.05
 CLIENT_CLOSED_REQUEST = 499
 """Stands in the log and the metrics where the caller hung up; nobody is answered it."""
@@ -78,8 +82,9 @@ class Door:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         asked = headers.get(REQUEST_ID_HEADER, b"")
         state = RequestState(asked.decode() if _REQUEST_ID.fullmatch(asked) else os.urandom(16).hex())
-        if scope["path"] in self.routes:
-            state.route = scope["path"]
+        route = scope["path"] if scope["path"] in self.routes else route_of(scope["path"])
+        if route in self.routes:
+            state.route = route
         scope[SCOPE_KEY] = state
         answer = Answer(state, send)
         try:
@@ -112,6 +117,11 @@ class Door:
         if state.route in WORK and scope["method"] == "POST":  # others take no body, and refuse the method by themselves
             _check_type(headers)
         app = self.own if self.own is not None and state.route in self.own_routes else self.app
+        if state.route in JOBS:  # files of any size, in and out: nothing is read here, and it may take its time
+            state.reading = False
+            limit.reschedule(asyncio.get_running_loop().time() + TRANSFER_SECONDS)
+            await app(scope, receive, answer.send)
+            return
         if state.route not in WORK or scope["method"] != "POST":
             body = await self._read(headers, receive)
             self._work_begins(state, limit)

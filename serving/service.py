@@ -19,9 +19,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving import logs, supervisor
 from serving.answer import REQUEST_ID_HEADER, RequestState
-from serving.app import PATHS, make_app
+from serving.app import make_app, paths_of
 from serving.classifier import FeedbackClassifier, available_cores
 from serving.door import CURRENT, FRAMEWORK_PATHS, Classify, Door
+from serving.job_process import keep_worker, prepare_jobs
 from serving.keys import KeyRing
 from serving.model_folder import ModelFolder
 from serving.reception import Reception
@@ -75,6 +76,7 @@ class FeedbackService:
         _mounted.app = app = make_app(self._served, _reception)
         _mounted.classify = app.state.classify
         _reception.drain.install()
+        keep_worker(_settings)
         supervisor.reload_on_hangup(self._served)
         logger.info("Model %s is ready", self._served.classifier.version)
 
@@ -83,6 +85,7 @@ class FeedbackService:
         """Run once before any worker starts: `bentoml serve` ends with the error instead of starting workers again and again."""
         settings = ServiceSettings.from_environment()
         KeyRing(settings)
+        prepare_jobs(settings)
         ModelFolder.open(settings.model_folder)
         supervisor.prepare(settings)
 
@@ -129,13 +132,13 @@ class _Outermost:
 
 
 def _guarded(app: ASGIApp) -> ASGIApp:
-    door = Door(app, reception=_reception, routes=PATHS | FRAMEWORK_PATHS, own=_mounted, classify=_mounted.answer)
+    door = Door(app, reception=_reception, routes=paths_of(_settings) | FRAMEWORK_PATHS, own=_mounted, classify=_mounted.answer)
     if not _settings.cors_origins:
         return door
     return CORSMiddleware(  # outside the door: a browser's question before the request carries no key
         door,
         allow_origins=_settings.cors_origins,
-        allow_methods=("GET", "POST"),
+        allow_methods=("GET", "POST", "DELETE"),
         allow_headers=("authorization", "content-type", REQUEST_ID_HEADER.decode()),
         expose_headers=(REQUEST_ID_HEADER.decode(), VERSION_HEADER, "server-timing", "retry-after"),
     )

@@ -37,6 +37,14 @@ VARIABLES = {
     "cors_origins": PREFIX + "CORS_ORIGINS",
     "log_format": PREFIX + "LOG_FORMAT",
     "traces": PREFIX + "TRACES",
+    "jobs_folder": PREFIX + "JOBS_FOLDER",
+    "jobs_database": PREFIX + "JOBS_DATABASE",
+    "max_job_bytes": PREFIX + "MAX_JOB_BYTES",
+    "max_jobs": PREFIX + "MAX_JOBS",
+    "job_hours": PREFIX + "JOB_HOURS",
+    "job_threads": PREFIX + "JOB_THREADS",
+    "webhook_secret": PREFIX + "WEBHOOK_SECRET",
+    "webhook_hosts": PREFIX + "WEBHOOK_HOSTS",
 }
 """Environment variable of each field."""
 LOG_FORMATS = ("json", "text")
@@ -46,6 +54,7 @@ _LEAST = {
     "max_body_bytes": 1024, "max_nesting": 3,
     "request_seconds": 1, "body_seconds": 1, "max_in_flight": 1, "max_queue": 0, "queue_seconds": 1, "notice_seconds": 0,
     "drain_seconds": 1, "cache_texts": 0, "requests_per_minute": 0,
+    "max_job_bytes": 1024, "max_jobs": 1, "job_hours": 1, "job_threads": 0,
 }  # fmt: skip
 """Every whole number, with the smallest that it may be."""
 
@@ -104,6 +113,23 @@ class ServiceSettings:
     traces: str = "off"
     """OpenTelemetry traces: `off`, `otlp` (to OTEL_EXPORTER_OTLP_ENDPOINT) or `console`."""
 
+    jobs_folder: Path | None = None
+    """Where the files of jobs lie, shared by all replicas; without it there are no jobs."""
+    jobs_database: str = field(default="", repr=False)
+    """URL of the jobs' database (SQLAlchemy's form); SQLite in the folder if empty."""
+    max_job_bytes: int = 1024 * MEBIBYTE
+    """Bytes of a job's file."""
+    max_jobs: int = 20
+    """Jobs of a caller that have not ended."""
+    job_hours: int = 72
+    """Hours after which a job and its files are removed."""
+    job_threads: int = 0
+    """Texts that a job labels side by side; 0: one a core."""
+    webhook_secret: str = field(default="", repr=False)
+    """Signs webhooks; without it they are refused."""
+    webhook_hosts: tuple[str, ...] = ()
+    """Hosts that a webhook may call though they are private, also without TLS."""
+
     def __post_init__(self) -> None:
         faults = [
             f"{VARIABLES[name]} is {getattr(self, name)}; write at least {low}"
@@ -122,6 +148,12 @@ class ServiceSettings:
             faults.append(f"{VARIABLES['requests_per_minute']} needs keys: set {VARIABLES['keys']} or {VARIABLES['keys_file']}")
         if faults:
             raise ConfigError("service settings:\n  " + "\n  ".join(faults))
+
+    @property
+    def jobs_url(self) -> str:
+        """Of the jobs' database."""
+        assert self.jobs_folder is not None, "asked for where jobs are on"
+        return self.jobs_database or f"sqlite:///{self.jobs_folder.absolute() / 'jobs.sqlite'}"
 
     @property
     def has_keys(self) -> bool:
@@ -145,10 +177,12 @@ class ServiceSettings:
             written = environment.get(variable, "").strip()
             if not written:
                 continue
-            if known.name in ("model_folder", "keys_file"):
+            if known.name in ("model_folder", "keys_file", "jobs_folder"):
                 values[known.name] = Path(written)
             elif known.name == "cors_origins":
                 values[known.name] = tuple(origin.strip().rstrip("/") for origin in written.split(",") if origin.strip())
+            elif known.name == "webhook_hosts":
+                values[known.name] = tuple(host.strip().lower() for host in written.split(",") if host.strip())
             elif known.name not in _LEAST:
                 values[known.name] = written
             elif written.isascii() and written.isdigit():
