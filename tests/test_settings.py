@@ -25,6 +25,10 @@ def test_every_field_has_a_variable_that_sets_it() -> None:
         "cors_origins": "https://desk.example, http://localhost:8000/",
         "log_format": "text",
         "traces": "console",
+        "jobs_folder": "jobs",
+        "jobs_database": "sqlite:///jobs.sqlite",
+        "webhook_secret": "a secret",
+        "webhook_hosts": "Desk.example, localhost",
     }
     environment = {variable: written.get(name, "2048") for name, variable in VARIABLES.items()}
     settings = ServiceSettings.from_environment(environment)
@@ -32,6 +36,8 @@ def test_every_field_has_a_variable_that_sets_it() -> None:
     assert settings.keys_file == Path("keys.txt")
     assert settings.cors_origins == ("https://desk.example", "http://localhost:8000")
     assert (settings.keys, settings.log_format, settings.traces) == ("a:1 b:2", "text", "console")
+    assert (settings.jobs_folder, settings.jobs_url, settings.webhook_secret) == (Path("jobs"), "sqlite:///jobs.sqlite", "a secret")
+    assert settings.webhook_hosts == ("desk.example", "localhost")
     assert {getattr(settings, name) for name in VARIABLES if name not in written} == {2048}
 
 
