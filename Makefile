@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment quickstart test kills bench-label bench-memory cluster check format serve lock page fuzz
+.PHONY: help environment quickstart test kills bench-label bench-memory bench-jobs cluster check format serve lock page fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -28,6 +28,10 @@ bench-label: environment
 # make bench-memory memory of labelling ten million rows against a hundred thousand, with a stub in place of inference
 bench-memory: environment
 	$(BIN)/python benchmarks/label_memory.py
+
+# make bench-jobs   what requests feel of a job beside them: p99 with and without (MODEL=folder)
+bench-jobs: environment
+	$(BIN)/python -m benchmarks.jobs --model $(MODEL)
 
 # make cluster      labelling on a local Ray cluster, a worker killed (installs the extra `cluster`)
 cluster: environment

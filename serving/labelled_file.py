@@ -14,6 +14,7 @@ from data.errors import DataError
 from data.tables import Record, Table, names_of, open_table
 from data.text import normalise
 from serving.columns import JOINED_BY, find_text_column
+from serving.inputs import find_files
 
 PLAIN = ("language", "departments", "priority", "abstained", "repairs", "warnings", "model")
 ONE, SEVERAL = "_probability", "_probabilities"
@@ -61,7 +62,10 @@ class LabelledRow:
 
 @dataclass(frozen=True)
 class LabelledFile:
-    table: Table
+    path: Path
+    """A file, or a folder of shards."""
+    tables: tuple[Table, ...]
+    """The file, or the shards in order; all have the columns of the first."""
     prefix: str
     single: tuple[str, ...]
     """Tasks with exactly one label, in the file's order."""
@@ -77,7 +81,7 @@ class LabelledFile:
     @property
     def tasks(self) -> tuple[str, ...]:
         """In the file's order."""
-        return tuple(_tasks(self.table.columns, self.prefix))
+        return tuple(_tasks(self.tables[0].columns, self.prefix))
 
     @classmethod
     def open(
@@ -98,7 +102,13 @@ class LabelledFile:
         """
         path = Path(path)
         manifest = _manifest(path)
-        table = open_table(path, encoding=encoding)
+        tables = tuple(open_table(each, encoding=encoding) for each in find_files([path]))
+        table = tables[0]
+        for other in tables:
+            if missing := [column for column in table.columns if column not in other.columns]:
+                raise DataError(
+                    f"{other.path}: lacks columns that {table.path.name} has: {names_of(missing)}. Name one labelled file."
+                )
         if prefix is None:
             prefix = str(_part(manifest, "columns").get("prefix") or "")
         tasks = _tasks(table.columns, prefix)
@@ -115,7 +125,8 @@ class LabelledFile:
         text_column = find_text_column(str(path), own, given if text_column or given in own else None)
         rest = [column for column in own if column != text_column]
         return cls(
-            table=table,
+            path=path,
+            tables=tables,
             prefix=prefix,
             single=tuple(task for task in tasks if prefix + task + ONE in table.columns),
             multi=tuple(task for task in tasks if prefix + task + ONE not in table.columns),
@@ -130,21 +141,22 @@ class LabelledFile:
     def rows(self) -> Iterator[LabelledRow]:
         """Every row in order, in bounded memory. DataError where one cannot be read: a labelled file has no such rows."""
         tasks = [(task, self.prefix + task, self.prefix + task + (ONE if task in self.single else SEVERAL)) for task in self.tasks]
-        for record in self.table.records():
-            if not isinstance(record, Record):
-                raise DataError(
-                    f"{self.table.path}:{record.line}: {record.reason}. A labelled file has no broken rows: label it again."
-                )
-            yield self._row(record, tasks)
+        for table in self.tables:
+            for record in table.records():
+                if not isinstance(record, Record):
+                    raise DataError(
+                        f"{table.path}:{record.line}: {record.reason}. A labelled file has no broken rows: label it again."
+                    )
+                yield self._row(table, record, tasks)
 
-    def _row(self, record: Record, tasks: Sequence[tuple[str, str, str]]) -> LabelledRow:
+    def _row(self, table: Table, record: Record, tasks: Sequence[tuple[str, str, str]]) -> LabelledRow:
         values = record.values
         answers = {}
         for task, column, sure in tasks:
             labels, numbers = _several(values.get(column)), _numbers(values.get(sure))
             if len(labels) != len(numbers):
                 raise DataError(
-                    f"{self.table.path}:{record.line}: '{column}' has {len(labels)} labels, but {len(numbers)} "
+                    f"{table.path}:{record.line}: '{column}' has {len(labels)} labels, but {len(numbers)} "
                     "probabilities. Label the file again."
                 )
             answers[task] = GivenAnswer(labels, numbers)

@@ -98,7 +98,7 @@ def report(
         if review:
             lowest = min((answer.surest for answer in row.answers.values()), default=0.0)
             uncertain.offer((1.0 if row.abstained else 0.0) - lowest, row, lowest)
-    page = build_page(file, figures, tally.changes if tally else None, taxonomy, title or file.table.path.name)
+    page = build_page(file, figures, tally.changes if tally else None, taxonomy, title or file.path.name)
     written = 0
     if sheet is not None:
         written = write_sheet(sheet, _to_correct(file, uncertain), file.tasks)
@@ -129,7 +129,7 @@ def render(page: Page) -> str:
 
 def _refuse(file: LabelledFile, inputs: Sequence[Path], outputs: Sequence[Path], overwrite: bool) -> None:
     for path in outputs:
-        for other in (file.table.path, *inputs):
+        for other in (file.path, *(table.path for table in file.tables), *inputs):
             if path.resolve() == other.resolve():
                 raise DataError(f"{path}: would write over the input {other}. Name another output.")
         if path.exists() and not overwrite:

@@ -56,10 +56,10 @@ class ChangesTally:
     def __init__(self, now: LabelledFile, before: LabelledFile) -> None:
         shared = [task for task in now.tasks if task in before.tasks]
         if not shared:
-            raise DataError(f"{before.table.path}: has none of the tasks of {now.table.path} ({', '.join(now.tasks)}).")
+            raise DataError(f"{before.path}: has none of the tasks of {now.path} ({', '.join(now.tasks)}).")
         self.by_id = now.id_column is not None and before.id_column is not None
         self.changes = Changes(
-            before=before.table.path.name,
+            before=before.path.name,
             tasks={task: TaskChanges() for task in shared},
             counts_before={task: Counter() for task in shared},
             counts_now={task: Counter() for task in shared},

@@ -100,7 +100,7 @@ def _tiles(file: LabelledFile, figures: Figures) -> tuple[Tile, ...]:
 
 
 def _sources(file: LabelledFile) -> tuple[tuple[str, str], ...]:
-    found = [("file", file.table.path.name), ("messages in column", file.text_column)]
+    found = [("file", file.path.name), ("messages in column", file.text_column)]
     found += [(f"{what} in column", name) for what, name in (("dates", file.date_column), ("ratings", file.rating_column)) if name]
     found += [(name, str(file.manifest[name])) for name in ("model", "finished") if isinstance(file.manifest.get(name), str)]
     return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shutil
 import subprocess
@@ -268,6 +269,17 @@ def test_a_damaged_labelled_file_is_told_with_its_line(tmp_path):
     rows = [labelled("a", 1), {**labelled("b", 2), "topics_probabilities": []}]
     with pytest.raises(DataError, match=r"labelled\.jsonl:2: 'topics' has 1 labels, but 0 probabilities"):
         page_of(tmp_path, rows)
+
+
+def test_a_folder_of_shards_is_one_file(tmp_path, classifier):
+    source = write_lines(tmp_path / "in.jsonl", [{"text": f"great parcel {n}"} for n in range(5)])
+    label(source, f"{tmp_path / 'out'}/", classifier, shard_rows=2, output_format="jsonl")
+    assert report(tmp_path / "out", tmp_path / "page.html").rows == 5
+    shards = sorted((tmp_path / "out").glob("*.jsonl"))
+    assert len(shards) == 3
+    shards[1].write_text(json.dumps({"text": "x"}) + "\n", "utf-8")
+    with pytest.raises(DataError, match=f"{shards[1].name}: lacks columns"):
+        report(tmp_path / "out", tmp_path / "other.html")
 
 
 def test_a_file_without_rows_makes_a_page(tmp_path):
