@@ -13,6 +13,8 @@ WIDTH = 880
 LABEL_WIDTH = 190
 BAR, GAP = 20, 8
 PLOT_HEIGHT = 190
+TOP = 10
+"""Room above a plot for half a line of text."""
 MAX_TICKS = 8
 
 
@@ -101,12 +103,12 @@ def columns_over_time(
     wide = plot / max(1, len(steps))
     drawn = []
     for line in range(5):
-        height = 4 + PLOT_HEIGHT * (1 - line / 4)
+        height = TOP + PLOT_HEIGHT * (1 - line / 4)
         said = f"{25 * line}%" if shares else _short(most * line / 4)
         drawn.append(_grid(left, height, said))
     every = max(1, -(-len(steps) // MAX_TICKS))
     for place, (step, counts) in enumerate(zip(steps, values, strict=True)):
-        whole, y = sum(counts), 4.0 + PLOT_HEIGHT
+        whole, y = sum(counts), float(TOP + PLOT_HEIGHT)
         x = left + place * wide
         for number_of, number in enumerate(counts):
             high = PLOT_HEIGHT * (number / whole if shares and whole else number / most)
@@ -117,12 +119,12 @@ def columns_over_time(
         if place % every == 0:
             drawn.append(
                 Markup('<text class="tick" x="{}" y="{}">{}</text>').format(
-                    _n(x + min(wide / 2, 30)), PLOT_HEIGHT + bottom - 4, step
+                    _n(x + min(wide / 2, 30)), TOP + PLOT_HEIGHT + bottom - 8, step
                 )
             )
     body = tuple((step, *(f"{number:,}" for number in counts)) for step, counts in zip(steps, values, strict=True))
     legend = tuple(enumerate(series)) if len(series) > 1 else ()
-    return Chart(_svg(title, PLOT_HEIGHT + bottom + 4, drawn), title, ("", *series), body, legend)
+    return Chart(_svg(title, TOP + PLOT_HEIGHT + bottom, drawn), title, ("", *series), body, legend)
 
 
 def percent(number: float, whole: float) -> str:
