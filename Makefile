@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment quickstart test kills bench-label bench-memory bench-jobs cluster check format serve lock page fuzz
+.PHONY: help environment quickstart test kills bench-label bench-memory bench-jobs cluster spark check format serve lock page fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -37,6 +37,11 @@ bench-jobs: environment
 cluster: environment
 	$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[cluster]'
 	$(BIN)/python -m pytest -q tests/test_cluster.py
+
+# make spark        labelling inside Spark's mapInPandas, on a local Spark (needs Java: apt install default-jre-headless)
+spark: environment
+	$(BIN)/python -m pip install --quiet -c requirements.lock 'pyspark>=4'
+	$(BIN)/python -m pytest -q tests/test_frames.py
 
 # make check        format, lint, types: as pre-commit does it
 check: environment
