@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from serving.classifier import FeedbackClassifier
     from serving.model_folder import ModelFolder
+    from serving.settings import ServiceSettings
 
 
 @pytest.fixture(scope="session")
@@ -46,18 +48,17 @@ def classifier(model_folder: ModelFolder) -> Iterator[FeedbackClassifier]:
     classifier.close()
 
 
-@pytest.fixture(scope="session")
-def url(classifier: FeedbackClassifier) -> Iterator[str]:
-    """Our application with the tiny model, answering on a port of this machine; at most 4 texts a request, 2 to explain."""
+@contextmanager
+def answering(classifier: FeedbackClassifier, settings: ServiceSettings) -> Iterator[str]:
+    """Our application with these settings, answering on a port of this machine; gives its address."""
     import uvicorn
 
     from serving.app import make_app
-    from serving.settings import ServiceSettings
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    app = make_app(classifier, ServiceSettings(max_texts=4, max_explained_texts=2))
+    app = make_app(classifier, settings)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", ws="none"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -67,3 +68,12 @@ def url(classifier: FeedbackClassifier) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}/"
     server.should_exit = True
     thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def url(classifier: FeedbackClassifier) -> Iterator[str]:
+    """Our application with the tiny model: at most 4 texts a request, 2 to explain."""
+    from serving.settings import ServiceSettings
+
+    with answering(classifier, ServiceSettings(max_texts=4, max_explained_texts=2)) as address:
+        yield address

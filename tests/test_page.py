@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from conftest import answering
 from starlette.testclient import TestClient
 
 from serving.app import make_app
 from serving.classifier import FeedbackClassifier
+from serving.keys import new_key
 from serving.page import PAGES
 from serving.settings import ServiceSettings
 
@@ -189,6 +191,25 @@ def test_the_interface_is_shown_without_any_network(browser: Browser, url: str) 
     assert all(asked.startswith((url, "data:")) for asked in seen.asked)
     assert [text for text in seen.complaints if "ontent Security" in text] == []
     seen.context.close()
+
+
+@needs_chromium
+def test_where_keys_are_asked_for_the_pages_ask_for_one(browser: Browser, classifier: FeedbackClassifier) -> None:
+    key, line = new_key("tests")
+    with answering(classifier, ServiceSettings(keys=line)) as address:
+        seen = Seen(browser, address)
+        alert = seen.page.locator("#error")
+        alert.filter(has_text="The service asks for a key.").wait_for(timeout=PATIENCE_MS)
+        seen.page.locator("#key").fill(key)
+        seen.classify(MESSAGES["en"])
+        assert not alert.is_visible()
+        line_shown = seen.page.locator("#curl").text_content() or ""
+        assert '-H "Authorization: Bearer $FEEDBACK_KEY"' in line_shown
+        assert key not in line_shown
+        seen.page.on("dialog", lambda dialog: dialog.accept(key))
+        seen.page.goto(address + "docs")
+        seen.page.wait_for_selector("#operations-default-classify", timeout=PATIENCE_MS)
+        seen.context.close()
 
 
 def test_pages_run_no_script_but_their_own_and_load_nothing_from_elsewhere(classifier: FeedbackClassifier) -> None:
