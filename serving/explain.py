@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_PASSAGES = 32
 """A message of more sentences is read in so many passages of neighbouring sentences, so that its cost is bounded."""
+MAX_RUNS = 64
+"""Passages times windows up to which the whole rest is read again. Where there are more, only the windows that a passage touches are,
+without its pieces: nearly the same at a fraction of the cost."""
 MAX_NAMED = 3
 """Sentences named for a label."""
 NAMED_SHARE = 0.5
@@ -37,7 +40,8 @@ def explain(
     """Return the answers with the sentences that carried each chosen label, as offsets into the original text.
 
     logits: of the whole text, (labels,). temperatures: by task, those that gave the answers.
-    Costs one run of the network a sentence; in a text of several windows, one for each window that the sentence touches.
+    Costs one more reading of the text a sentence, MAX_RUNS runs of the network at most; in a text that would cost more, one run for
+    each sentence and window that it touches.
     """
     found = passages(mended.text)
     spans = [_original(mended, start, end) for start, end in found]
@@ -75,11 +79,10 @@ def passages(text: str) -> list[tuple[int, int]]:
 def leave_each_out(classifier: FeedbackClassifier, text: str, found: Sequence[tuple[int, int]]) -> FloatArray:
     """Joint logits of the text without each passage, (passages, labels): those of a message in which it had not been written.
 
-    In a text of several windows, a passage's pieces are taken out of the windows that hold them, which stay where they are:
-    only these run again.
+    Over MAX_RUNS, a passage's pieces are taken out of the windows that hold them, which stay where they are: only these run again.
     """
     windows = classifier.read_windows(text)
-    if len(windows) == 1:
+    if len(windows) * len(found) <= MAX_RUNS:
         return np.stack([_rest(classifier, windows, text[:start] + text[end:]) for start, end in found])
     untouched: dict[int, FloatArray] = {}
     result = []

@@ -14,7 +14,7 @@ from tiny_model import make_tiny_model
 from data.taxonomy import Taxonomy
 from data.text import mend
 from serving.classifier import FeedbackClassifier
-from serving.explain import MAX_PASSAGES, leave_each_out, log_odds, passages, strongest
+from serving.explain import MAX_PASSAGES, MAX_RUNS, leave_each_out, log_odds, passages, strongest
 from serving.prediction import Choice, Prediction
 from serving.sentences import sentences
 
@@ -160,12 +160,17 @@ def test_leaving_a_sentence_out_is_as_if_it_had_not_been_written(wide: FeedbackC
         assert np.array_equal(row, wide.logits(text[:start] + text[end:]))
 
 
-def test_in_several_windows_the_same_sentence_counts_most(classifier: FeedbackClassifier) -> None:
+@pytest.mark.parametrize("most", [0, MAX_RUNS])
+def test_in_several_windows_the_same_sentence_counts_most(
+    classifier: FeedbackClassifier, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("serving.explain.MAX_RUNS", most)  # 0: window by window, as in a very long text
     text = "great phone, fine phone. terrible parcel, at last! urgent refund, if you please"
     found = sentences(text)
     assert len(classifier.read_windows(text)) > 1
     left = leave_each_out(classifier, text, found)
     rests = np.stack([classifier.logits(text[:start] + text[end:]) for start, end in found])
+    assert np.array_equal(left, rests) == bool(most)
     for cue, task, label in ((0, "sentiment", "positive"), (1, "category", "delivery"), (2, "category", "payment")):
         column = classifier.taxonomy.columns(task).start + classifier.taxonomy[task].index(label)
         assert left[:, column].argmin() == rests[:, column].argmin() == cue
