@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MAX_PASSAGES = 32
 """A message of more sentences is read in so many passages of neighbouring sentences, so that its cost is bounded."""
 MAX_RUNS = 64
-"""Passages times windows up to which the whole rest is read again. Where there are more, only the windows that a passage touches are,
-without its pieces: nearly the same at a fraction of the cost."""
+"""Passages times windows up to which the whole rest is read again. Where there are more, only the windows that a passage touches
+are, without its pieces: nearly the same at a fraction of the cost."""
 MAX_NAMED = 3
 """Sentences named for a label."""
 NAMED_SHARE = 0.5
