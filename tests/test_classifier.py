@@ -288,3 +288,8 @@ def test_classifying_in_a_fresh_process_loads_no_training_library(model_path: Pa
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, encoding="utf-8", timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:2] == ["positive", "[]"]
+
+
+def test_a_device_that_is_not_there_is_refused_with_what_is(model_path):
+    with pytest.raises(ModelFolderError, match=r"device 'tpu' is not there: ONNX Runtime has cpu.*install onnxruntime-gpu"):
+        FeedbackClassifier.load(model_path, device="tpu")
