@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment quickstart test kills bench-label bench-memory bench-jobs cluster spark check format serve lock page fuzz
+.PHONY: help environment quickstart test kills bench-label bench-memory bench-jobs bench-serve bench-overload soak audit cluster spark check format serve lock page fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -56,6 +56,23 @@ format: environment
 # make serve        answer over HTTP with the model of the quickstart
 serve: environment
 	$(BIN)/feedback serve --model runs/quickstart
+
+# make bench-serve  what the framework costs over a bare Starlette application, bound 2 (MODEL=folder)
+bench-serve: environment
+	$(BIN)/python -m benchmarks.serve --model $(or $(MODEL),runs/quickstart)
+
+# make bench-overload  ten times the load that a small service can carry: goodput, waiting, memory
+bench-overload: environment
+	$(BIN)/python -m benchmarks.overload --model $(or $(MODEL),runs/quickstart)
+
+# make soak         an hour of mixed load: memory, files and threads must not grow (SECONDS=60 for a minute)
+SECONDS ?= 3600
+soak: environment
+	$(BIN)/python -m benchmarks.soak --model $(or $(MODEL),runs/quickstart) --seconds $(SECONDS)
+
+# make audit        known vulnerabilities of the locked packages (needs a network)
+audit: environment
+	$(BIN)/uvx 'pip-audit>=2.9' --requirement requirements.lock --no-deps --disable-pip --strict
 
 # make lock         write the versions that are installed here to requirements.lock
 lock:

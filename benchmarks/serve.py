@@ -27,8 +27,9 @@ def main() -> None:
     parser.add_argument("--model", required=True, type=Path, help="any model folder; the stub answers")
     parser.add_argument("--requests", type=int, default=3000, help="requests a round (default 3000)")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--unpinned", action="store_true", help="let the system choose cores, where others need them too")
     options = parser.parse_args()
-    server_core, generator_core = cores()
+    server_core, generator_core = (None, None) if options.unpinned else cores()
     environment = {"MODEL_FOLDER": str(options.model.resolve()), "FEEDBACK_CACHE_TEXTS": "0"}
     environment |= {"FEEDBACK_MAX_IN_FLIGHT": "32", "FEEDBACK_NOTICE_SECONDS": "0", "FEEDBACK_THREADS": "1"}
     failed = False

@@ -1,17 +1,21 @@
 """What the process that starts the workers does for them: BentoML's supervisor, with the delays and signals that we need.
 
 Measured with BentoML 1.4.39: it looks for dead workers every 10 seconds, so a killed one was back only after as much and its
-start; inside a container it does not replace them at all; and SIGHUP stops the workers instead of reaching them. None of it is a
-setting, so its class is changed here, before it is used.
+start; inside a container it does not replace them at all; SIGHUP stops the workers instead of reaching them; and it takes orders,
+starting any program among them, from whoever reaches two ports on 127.0.0.1. None of it is a setting, so its class is changed here,
+before it is used.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import shutil
 import signal
 import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 from data.errors import FeedbackError
@@ -31,8 +35,12 @@ KILL_AFTER_S = 5
 def prepare(settings: ServiceSettings) -> None:
     """In the supervisor, before it starts workers."""
     os.environ[SUPERVISOR] = str(os.getpid())
+    own = Path(tempfile.mkdtemp(prefix="feedback-"))  # nobody else may look into it
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
     if settings.workers > 1:
-        os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="feedback-metrics-")
+        counts = own / "metrics"
+        counts.mkdir()
+        os.environ[METRICS_FOLDER] = str(counts)
     from bentoml._internal.utils import circus
 
     class Supervisor(circus.Arbiter):
@@ -41,7 +49,10 @@ def prepare(settings: ServiceSettings) -> None:
                 watcher.graceful_timeout = float(settings.notice_seconds + settings.drain_seconds + KILL_AFTER_S)
                 watcher.send_hup = True
                 watcher.respawn = watcher.respawn or settings.workers > 1
-            super().__init__(watchers, *arguments, **{**options, "check_delay": LOOK_EVERY_S})
+            options["check_delay"] = LOOK_EVERY_S
+            if os.name == "posix":
+                options |= {"endpoint": f"ipc://{own}/orders", "pubsub_endpoint": f"ipc://{own}/events"}
+            super().__init__(watchers, *arguments, **options)
 
     circus.Arbiter = Supervisor  # type: ignore[misc]  # on purpose, see above
 
