@@ -191,9 +191,9 @@ def test_rolling_to_a_new_model_no_request_fails(tmp_path: Path) -> None:
         assert old.process.wait(60) == 0
         asked = len(caller.statuses)
         until(lambda: len(caller.statuses) > asked + 3, new.log)
-    assert set(caller.statuses) == {200}
-    assert caller.broken == 0
-    assert list(dict.fromkeys(caller.models)) == [models[0].version, models[1].version]
+        assert set(caller.statuses) == {200}
+        assert caller.broken == 0
+        assert list(dict.fromkeys(caller.models)) == [models[0].version, models[1].version]
     assert MARKER not in old.log.read_text("utf-8") + new.log.read_text("utf-8")
 
 
