@@ -57,15 +57,15 @@ def main() -> None:
         over = run_load(open_load(server.port, requests, TIMES * best, options.seconds))
         growth = server.resident_bytes() / before - 1
         kept, slower = over.goodput / best, over.quantile(0.99) / alone.quantile(0.99)
-        print(f"unloaded    p50 {alone.quantile(0.5) * 1000:.1f} ms  p99 {alone.quantile(0.99) * 1000:.1f} ms")  # noqa: T201
-        print(f"best        {best:.1f} requests a second")  # noqa: T201
-        print(f"overload    {TIMES * best:.0f} requests a second sent, answers {dict(over.statuses)}, {over.broken} broken")  # noqa: T201
-        print(f"goodput     {over.goodput:.1f} a second, {kept:.1%} of the best (at least {LEAST_GOODPUT:.0%})")  # noqa: T201
-        print(  # noqa: T201
+        print(f"unloaded    p50 {alone.quantile(0.5) * 1000:.1f} ms  p99 {alone.quantile(0.99) * 1000:.1f} ms")
+        print(f"best        {best:.1f} requests a second")
+        print(f"overload    {TIMES * best:.0f} requests a second sent, answers {dict(over.statuses)}, {over.broken} broken")
+        print(f"goodput     {over.goodput:.1f} a second, {kept:.1%} of the best (at least {LEAST_GOODPUT:.0%})")
+        print(
             f"accepted    p50 {over.quantile(0.5) * 1000:.1f} ms  p99 {over.quantile(0.99) * 1000:.1f} ms, "
             f"{slower:.2f} times unloaded (at most {MOST_P99:g})"
         )
-        print(f"memory      {before / 1e6:.1f} MB, growth {growth:.1%} (under {MOST_GROWTH:.0%})")  # noqa: T201
+        print(f"memory      {before / 1e6:.1f} MB, growth {growth:.1%} (under {MOST_GROWTH:.0%})")
         faults += [f"answers with status {status}" for status in over.statuses if status not in (200, 429, 503)]
         faults += [f"{over.without_retry_after} refusals without Retry-After"] if over.without_retry_after else []
         faults += [f"{over.broken} connections without an answer"] if over.broken else []

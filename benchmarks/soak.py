@@ -65,7 +65,7 @@ async def soak(server: Server, seconds: float) -> None:
     faults += ["memory"] if last[0] > first[0] * (1 + MOST_GROWTH) else []
     faults += ["files"] if last[1] > first[1] + ALLOWED_FILES else []
     faults += ["threads"] if last[2] > first[2] + ALLOWED_FILES else []
-    print(f"growth: memory {last[0] / first[0] - 1:.1%}, files {last[1] - first[1]}, threads {last[2] - first[2]}")  # noqa: T201
+    print(f"growth: memory {last[0] / first[0] - 1:.1%}, files {last[1] - first[1]}, threads {last[2] - first[2]}")
     if faults:
         sys.exit("missed: " + ", ".join(faults))
 
@@ -103,7 +103,7 @@ def measured(server: Server) -> tuple[int, int, int]:
 
 
 def show(now: tuple[int, int, int], statuses: Counter[str]) -> None:
-    print(f"{now[0] / 1e6:.1f} MB, {now[1]} files, {now[2]} threads, answers {dict(statuses)}", flush=True)  # noqa: T201
+    print(f"{now[0] / 1e6:.1f} MB, {now[1]} files, {now[2]} threads, answers {dict(statuses)}", flush=True)
 
 
 if __name__ == "__main__":
