@@ -55,7 +55,7 @@ class TrainingConfig:
     output: str
     """The model folder to write; must not exist. Checkpoints go to `<output>.checkpoints` beside it."""
     base: str = ""
-    """A Hugging Face checkpoint folder, a model folder of ours, or a hub id."""
+    """A Hugging Face checkpoint folder, a model folder of ours, or a hub id; the shipped model if empty."""
     taxonomy: str = ""
     """A taxonomy file; the one in the package if empty."""
 

@@ -19,6 +19,7 @@ from transformers.utils import logging
 from data.errors import ConfigError, ModelFolderError
 from data.taxonomy import Taxonomy
 from serving.model_folder import MANIFEST, TOKENIZER, WEIGHTS, ModelFolder
+from serving.settings import SHIPPED_MODEL
 
 FloatArray = npt.NDArray[np.float32]
 _transformers_logging: Any = logging  # its functions carry no types
@@ -119,11 +120,16 @@ class MultiTaskLoss(nn.Module):
 def load_base(name: str, layers: int = 0) -> Base:
     """Load an encoder and its fast tokenizer from a checkpoint folder, a model folder of ours, or a hub id.
 
-    layers: how many of its layers to keep, evenly spread; 0 for all.
+    name: the shipped model if empty. layers: how many of its layers to keep, evenly spread; 0 for all.
     Raises ConfigError if there is no such base or it has no fast tokenizer.
     """
     if not name:
-        raise ConfigError('no base. Name one with --base or base = "…": a folder (see feedback base recover) or a hub id.')
+        if not SHIPPED_MODEL.is_dir():
+            raise ConfigError(
+                f"no base, and no model is shipped here ({SHIPPED_MODEL}). Name one with --base: a folder (see feedback base recover) "
+                "or a hub id."
+            )
+        name = str(SHIPPED_MODEL)
     folder = Path(name)
     head: dict[str, Tensor] = {}
     origin: dict[str, Any] = {"name": folder.name if folder.is_dir() else name, "kind": "checkpoint folder"}

