@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 TABLE = Path(__file__).with_name("folding.txt")
-"""Lines of pairs `from to`, each one code point. Chinese: the one-to-one part of OpenCC's Traditional to Simplified (Apache-2.0)."""
+"""Lines `from to`, each one code point. Chinese: the one-to-one part of OpenCC's Traditional to Simplified (Apache-2.0)."""
 
 
 def fold(text: str) -> str:

@@ -1,7 +1,7 @@
 """Mends a message and names what it mended; what is whole passes unchanged (docs/text.md).
 
-Training and serving both call `mend`, so that a model meets the text it was trained on. Any change to what it returns
-raises NORMALISER_VERSION, which a model folder records.
+Training and serving both call `mend`, so that a model meets the text it was trained on. Any change to what it, or `fold` in
+data/folding.py, returns raises NORMALISER_VERSION, which a model folder records.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from data.garbled import is_garbled
 from data.mojibake import Edit, reread
 from data.scripts import ARABIC_LETTER, ARABIC_MARK, HAN_LETTER, HANGUL_LETTER, KANA_LETTER, arabic_script_language
 
-NORMALISER_VERSION = 1
+NORMALISER_VERSION = 2
 MAX_ROUNDS = 8
 """One repair may uncover another (`&amp;amp;`); each shortens or simplifies, so more rounds than this are not met."""
 

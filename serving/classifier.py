@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import MessageError, ModelFolderError
+from data.folding import fold
 from data.language import SUPPORTED, Language, identify, is_mixed
 from data.text import mend
 from serving.cache import AnswerCache
@@ -196,7 +197,7 @@ class FeedbackClassifier:
 
     def read_windows(self, text: str) -> list[ReadWindow]:
         """The windows in which a mended text is read. MessageError if the tokenizer knows no part of it."""
-        encoding = self.tokenizer.encode(text)
+        encoding = self.tokenizer.encode(fold(text))
         windows = []
         for number, part in enumerate([encoding, *encoding.overflowing]):
             spans = [None if special else span for span, special in zip(part.offsets, part.special_tokens_mask, strict=True)]

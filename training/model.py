@@ -126,8 +126,8 @@ def load_base(name: str, layers: int = 0) -> Base:
     if not name:
         if not SHIPPED_MODEL.is_dir():
             raise ConfigError(
-                f"no base, and no model is shipped here ({SHIPPED_MODEL}). Name one with --base: a folder (see feedback base recover) "
-                "or a hub id."
+                f"no base, and no model is shipped here ({SHIPPED_MODEL}). Name one with --base: a folder "
+                "(see feedback base recover) or a hub id."
             )
         name = str(SHIPPED_MODEL)
     folder = Path(name)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.errors import MessageError, ModelFolderError
+from data.folding import fold
 from data.language import identify
 from data.rows import Row
 from data.taxonomy import DEFAULT_TAXONOMY, Taxonomy
@@ -82,7 +83,7 @@ def measure_agreement(network: Any, classifier: FeedbackClassifier, texts: Seque
     tokenizer = classifier.tokenizer
     same: dict[str, list[float]] = {task.name: [] for task in classifier.taxonomy}
     for text in texts:
-        ids = tokenizer.encode(text).ids
+        ids = tokenizer.encode(fold(text)).ids
         exported = classifier.window_logits(ids)
         with torch.inference_mode():
             original = network(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long))[0].numpy()
