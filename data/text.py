@@ -1,7 +1,7 @@
 """Mends a message and names what it mended; what is whole passes unchanged (docs/text.md).
 
-Training and serving both call `mend`, so that a model meets the text it was trained on. Any change to what it, or `fold` in
-data/folding.py, returns raises NORMALISER_VERSION, which a model folder records.
+Training and serving both call `mend`, so that a model meets the text it was trained on. Any change to what it, or `as_read` in
+data/variants.py, returns raises NORMALISER_VERSION, which a model folder records.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import MessageError, ModelFolderError
-from data.folding import fold
 from data.language import SUPPORTED, Language, identify, is_mixed
 from data.text import mend
+from data.variants import as_read
 from serving.cache import AnswerCache
 from serving.explain import explain as explained
 from serving.labels import FloatArray, decide_task, pool_windows, probabilities
@@ -197,7 +197,7 @@ class FeedbackClassifier:
 
     def read_windows(self, text: str) -> list[ReadWindow]:
         """The windows in which a mended text is read. MessageError if the tokenizer knows no part of it."""
-        encoding = self.tokenizer.encode(fold(text))
+        encoding = self.tokenizer.encode(as_read(text))
         windows = []
         for number, part in enumerate([encoding, *encoding.overflowing]):
             spans = [None if special else span for span, special in zip(part.offsets, part.special_tokens_mask, strict=True)]

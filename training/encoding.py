@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from data.folding import fold
 from data.rows import Row
 from data.taxonomy import Taxonomy
 from data.text import normalise
+from data.variants import as_read
 
 if TYPE_CHECKING:
     import torch
@@ -144,7 +144,7 @@ class EncodedRows:
 
     def __init__(self, rows: Sequence[Row], tokenizer: Tokenizer, targets: Targets, weights: FloatArray) -> None:
         # The tokenizer truncates to one window; a long text is read whole when it is calibrated, evaluated and served.
-        encodings = tokenizer.encode_batch_fast([fold(normalise(row.text)) for row in rows])
+        encodings = tokenizer.encode_batch_fast([as_read(normalise(row.text)) for row in rows])
         self.input_ids = [encoding.ids for encoding in encodings]
         self.lengths = [len(ids) for ids in self.input_ids]
         self._targets = targets

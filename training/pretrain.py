@@ -34,9 +34,9 @@ from transformers import (
 )
 
 from data.errors import ConfigError, DataError
-from data.folding import fold
 from data.tables import Record, names_of, open_table
 from data.text import normalise
+from data.variants import as_read
 from training.aside import refuse_existing, written_aside
 from training.checkpoints import claim_folder, newest_checkpoint
 from training.fit import bfloat16_is_fast
@@ -163,7 +163,7 @@ def read_texts(settings: PretrainSettings) -> tuple[list[str], list[str]]:
             )
         for record in table.records():
             text = record.values.get(settings.text_column) if isinstance(record, Record) else None
-            if isinstance(text, str) and (mended := fold(normalise(text)).strip()):
+            if isinstance(text, str) and (mended := as_read(normalise(text)).strip()):
                 texts[mended] = None
     if len(texts) < MIN_TEXTS:
         raise DataError(f"{', '.join(settings.texts)}: {len(texts)} different texts; at least {MIN_TEXTS} are needed.")

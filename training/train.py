@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from data.errors import MessageError, ModelFolderError
-from data.folding import fold
 from data.language import identify
 from data.rows import Row
 from data.taxonomy import DEFAULT_TAXONOMY, Taxonomy
 from data.text import NORMALISER_VERSION, normalise
+from data.variants import as_read
 from serving.classifier import FeedbackClassifier, available_cores
 from serving.model_folder import ALL_LANGUAGES, CARD, METRICS, TOKENIZER, ModelFolder, decisions_of, refuse_existing
 from training.checkpoints import claim_checkpoints
@@ -83,7 +83,7 @@ def measure_agreement(network: Any, classifier: FeedbackClassifier, texts: Seque
     tokenizer = classifier.tokenizer
     same: dict[str, list[float]] = {task.name: [] for task in classifier.taxonomy}
     for text in texts:
-        ids = tokenizer.encode(fold(text)).ids
+        ids = tokenizer.encode(as_read(text)).ids
         exported = classifier.window_logits(ids)
         with torch.inference_mode():
             original = network(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long))[0].numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tiny_model import make_tiny_model
 
-from data.folding import TABLE, fold
+from data.variants import TABLE, as_read
 from serving.classifier import FeedbackClassifier
 
 
@@ -22,7 +22,7 @@ from serving.classifier import FeedbackClassifier
     ],
 )
 def test_forms_of_one_character_are_read_as_one(text: str, read: str):
-    assert fold(text) == read
+    assert as_read(text) == read
 
 
 def test_a_fold_is_one_character_for_one_so_that_offsets_hold_and_a_second_fold_changes_nothing():
@@ -32,8 +32,8 @@ def test_a_fold_is_one_character_for_one_so_that_offsets_hold_and_a_second_fold_
     sources = [line[0] for line in lines]
     assert len(set(sources)) == len(sources)
     everything = "".join(sources)
-    assert len(fold(everything)) == len(everything)
-    assert fold(fold(everything)) == fold(everything)
+    assert len(as_read(everything)) == len(everything)
+    assert as_read(as_read(everything)) == as_read(everything)
 
 
 def test_both_scripts_get_the_same_answer(tmp_path):
