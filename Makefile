@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment quickstart test kills bench-label bench-memory bench-jobs bench-serve bench-overload soak audit cluster spark check format serve lock page fuzz
+.PHONY: bench-accuracy help environment quickstart test kills bench-label bench-memory bench-jobs bench-serve bench-overload soak audit cluster spark check format serve lock page fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -53,22 +53,29 @@ format: environment
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# make serve        answer over HTTP with the model of the quickstart
+# make serve        answer over HTTP with the shipped model (MODEL=folder for another)
 serve: environment
-	$(BIN)/feedback serve --model runs/quickstart
+	$(BIN)/feedback serve $(if $(MODEL),--model $(MODEL))
+
+# make bench-accuracy  the shipped model beside its targets, on rows that it was not trained on (FEEDBACK_DATA=folder of the public sets)
+bench-accuracy: environment
+	test -n "$(FEEDBACK_DATA)" || { echo "FEEDBACK_DATA: name the folder that holds the public sets (docs/sources.md)"; exit 2; }
+	$(BIN)/feedback data import --all --from $(FEEDBACK_DATA) -o runs/rows
+	$(BIN)/feedback data annotate --all --from $(FEEDBACK_DATA) -o runs/annotated.jsonl
+	$(BIN)/feedback evaluate serving/model --config training/recipe/final.toml --targets training/recipe/targets.toml --baseline
 
 # make bench-serve  what the framework costs over a bare Starlette application, bound 2 (MODEL=folder)
 bench-serve: environment
-	$(BIN)/python -m benchmarks.serve --model $(or $(MODEL),runs/quickstart)
+	$(BIN)/python -m benchmarks.serve --model $(or $(MODEL),serving/model)
 
 # make bench-overload  ten times the load that a small service can carry: goodput, waiting, memory
 bench-overload: environment
-	$(BIN)/python -m benchmarks.overload --model $(or $(MODEL),runs/quickstart)
+	$(BIN)/python -m benchmarks.overload --model $(or $(MODEL),serving/model)
 
 # make soak         an hour of mixed load: memory, files and threads must not grow (SECONDS=60 for a minute)
 SECONDS ?= 3600
 soak: environment
-	$(BIN)/python -m benchmarks.soak --model $(or $(MODEL),runs/quickstart) --seconds $(SECONDS)
+	$(BIN)/python -m benchmarks.soak --model $(or $(MODEL),serving/model) --seconds $(SECONDS)
 
 # make audit        known vulnerabilities of the locked packages (needs a network)
 audit: environment

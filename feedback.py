@@ -200,6 +200,7 @@ def _quickstart(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from data.errors import ConfigError
+    from serving.model_folder import refuse_existing
     from training.config import TrainingConfig
     from training.evaluation import evaluate_files, evaluate_recipe
     from training.report import summary, write_report
@@ -207,6 +208,8 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     if bool(options.config) == bool(options.rows):
         raise ConfigError("name files of rows, or a training configuration with --config; one of the two")
+    if options.write:
+        refuse_existing(Path(options.write))
     targets = read_targets(options.targets) if options.targets else []
     behaviour = not options.no_behaviour
     if options.config:
@@ -225,6 +228,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.output:
         write_report(Path(options.output), folder.manifest, metrics)
         print(f"report  {options.output}", file=sys.stderr)
+    if options.write:
+        from training.train import with_metrics
+
+        print(f"model folder  {with_metrics(folder, Path(options.write), metrics).path}", file=sys.stderr)
     return CLEAN
 
 
@@ -488,6 +495,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--no-behaviour", action="store_true", help="only the rows; not the 5,700 texts that test behaviour")
     evaluate.add_argument("--json", action="store_true")
     evaluate.add_argument("-o", "--output", help="write the page with pictures here")
+    evaluate.add_argument("--write", metavar="FOLDER", help="write the model here with these figures in metrics, card and report")
 
     compare = _verb(verbs, "compare", _compare, "which of two model folders is better on labelled rows, and what changed")
     compare.add_argument("folder_a", metavar="FOLDER_A")

@@ -239,11 +239,17 @@ def broken_copy(model_folder: ModelFolder, output: Path, name: str, content: byt
     return ModelFolder.create(output, fill).path
 
 
-@pytest.mark.parametrize("name", [files.ONNX, files.TOKENIZER, files.ONNX_DATA])
+@pytest.mark.parametrize("name", [files.TOKENIZER, files.ONNX_DATA])
 def test_a_file_that_does_not_load_is_a_model_folder_error(model_folder: ModelFolder, tmp_path: Path, name: str) -> None:
     path = broken_copy(model_folder, tmp_path / "broken", name, b"not a model")
     with pytest.raises(ModelFolderError, match="The folder does not load"):
         FeedbackClassifier.load(path)
+
+
+def test_a_network_that_is_no_onnx_file_is_refused_before_a_folder_is_made(model_folder: ModelFolder, tmp_path: Path) -> None:
+    with pytest.raises(ModelFolderError, match="is not an ONNX file"):
+        broken_copy(model_folder, tmp_path / "broken", files.ONNX, b"not a model")
+    assert not (tmp_path / "broken").exists()
 
 
 def test_a_network_of_another_size_than_the_taxonomy_is_refused(model_folder: ModelFolder, tmp_path: Path) -> None:

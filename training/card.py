@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data.annotations import PREFIX
 from training.behaviour_table import ABOUT, languages_of, table_lines
 from training.report import cells, demonstration_note
 
-SILENT = "silent: its repository states no licence; using weights trained on it is for you to judge"
+SILENT = (
+    "silent: the set's repository states no licence, so no permission is given; using weights trained on it is for you to judge."
+)
 
 
 def write_card(path: Path, manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
@@ -32,7 +36,7 @@ def _lines(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
         "",
         "## Made of",
         "",
-        f"- base: {manifest['base'].get('name')} ({manifest['base'].get('kind')})",
+        *_bases(manifest["base"]),
         f"- parameters: {training['parameters']:,}",
         f"- window: {manifest['window']['length']} pieces, {manifest['window']['stride']} shared; longer texts are read whole",
         f"- steps: {training['history']['steps']:,} of {training['history']['planned_steps']:,} planned",
@@ -43,9 +47,9 @@ def _lines(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
             for label, reason in training["history"].get("not_learnt", {}).items()
         ),
         "",
-        "| source | training rows | licence |",
-        "|---|---:|---|",
-        *(f"| {source['name']} | {source['rows']:,} | {_licence(source.get('licence'))} |" for source in manifest["sources"]),
+        *_sources(manifest["sources"], "trained on"),
+        *(_sources(manifest["base"]["sources"], "before that, as a base, on") if manifest["base"].get("sources") else []),
+        *_licences(manifest),
         "",
         "## How good",
         "",
@@ -93,8 +97,35 @@ def _weakest(test: Mapping[str, Any]) -> dict[str, list[str]]:
     return result
 
 
-def _licence(kind: str | None) -> str:
-    return {None: "not in the table of sources", "silent": SILENT}.get(kind, str(kind))
+def _bases(base: Mapping[str, Any]) -> list[str]:
+    """The base, and what that was made from."""
+    lines = [f"- base: {base.get('name')} ({base.get('kind')})"]
+    return lines + [f"  {line}" for line in _bases(base["of"])] if base.get("of") else lines
+
+
+def _sources(sources: Sequence[Mapping[str, Any]], when: str) -> list[str]:
+    """A table of sources; our labels on public sets are one line for each licence."""
+    annotated: Counter[tuple[str, str]] = Counter()
+    rows: list[tuple[str, int, str]] = []
+    for source in sources:
+        licence = str(source.get("licence") or "your own")
+        if source["name"].startswith(PREFIX):
+            annotated["our labels on messages of public sets", licence] += source["rows"]
+        else:
+            rows.append((source["name"], source["rows"], licence))
+    rows += [(name, count, licence) for (name, licence), count in sorted(annotated.items())]
+    return [
+        f"| {when} | rows | licence |",
+        "|---|---:|---|",
+        *(f"| {name} | {count:,} | {licence} |" for name, count, licence in rows),
+        f"| all | {sum(count for _, count, _ in rows):,} | |",
+        "",
+    ]
+
+
+def _licences(manifest: Mapping[str, Any]) -> list[str]:
+    kinds = {source.get("licence") for source in (*manifest["sources"], *manifest["base"].get("sources", ()))}
+    return [SILENT] if "silent" in kinds else []
 
 
 def _bracketed(baseline: Mapping[str, Any] | None) -> str:

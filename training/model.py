@@ -136,7 +136,12 @@ def load_base(name: str, layers: int = 0) -> Base:
     if (folder / MANIFEST).is_file():
         opened = ModelFolder.open(folder)
         head = _read_head(opened)
-        origin = {"name": opened.version, "kind": "model folder", "of": opened.manifest["base"]}
+        origin = {
+            "name": opened.version,
+            "kind": "model folder",
+            "of": opened.manifest["base"],
+            "sources": opened.manifest["sources"],
+        }
     elif not folder.is_dir():
         if folder.is_absolute() or name.startswith((".", "~")) or len(folder.parts) > 2:
             raise ConfigError(f"base {name}: no such folder. Make one (feedback base recover -o FOLDER) or name a hub id.")

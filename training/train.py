@@ -196,9 +196,7 @@ def _evaluate(
     """Evaluate what was exported, beside the baseline on the same rows, and write the final folder with card and report."""
     from training.baseline import Baseline
     from training.behaviour import measure_behaviour
-    from training.card import write_card
     from training.evaluation import answer, evaluate
-    from training.report import write_report
 
     classifier = FeedbackClassifier.load(calibrated_folder)
     metrics: dict[str, Any] = {"demonstration": config.demonstration, "training": calibrated_folder.manifest["training"]}
@@ -211,8 +209,16 @@ def _evaluate(
         metrics["behaviour"] = measure_behaviour(classifier, config.seed)
     classifier.close()
 
+    return with_metrics(calibrated_folder, path, metrics)
+
+
+def with_metrics(folder: ModelFolder, path: Path, metrics: Mapping[str, Any]) -> ModelFolder:
+    """Write the same model to a new folder, with these figures in its metrics, card and report."""
+    from training.card import write_card
+    from training.report import write_report
+
     def fill(aside: Path) -> Mapping[str, Any]:
-        sections = _copied(calibrated_folder, aside, _sections(calibrated_folder))
+        sections = _copied(folder, aside, _sections(folder))
         (aside / METRICS).write_text(json.dumps(metrics, ensure_ascii=False, indent=1) + "\n", "utf-8")
         write_card(aside / CARD, sections, metrics)
         write_report(aside / REPORT, sections, metrics)
