@@ -13,7 +13,7 @@ from torch import nn
 from data.taxonomy import Taxonomy
 from training.export import export_onnx
 from training.model import Network, load_base
-from training.quantization import begin_rounding, end_rounding
+from training.quantization import Rounding
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,9 @@ def graph_logits(folder, ids):
 
 def test_weights_stay_on_the_grid_that_the_export_uses_and_hooks_and_parametrisations_are_gone(network, tmp_path):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    hooks = begin_rounding(network)
+    rounding = Rounding(network)
     assert set(network.state_dict()) != set(before)
-    end_rounding(network, hooks)
+    rounding.end()
     assert set(network.state_dict()) == set(before)
     linears = [module for module in network.modules() if isinstance(module, nn.Linear)]
     assert len(linears) == 13
@@ -59,10 +59,10 @@ def test_weights_stay_on_the_grid_that_the_export_uses_and_hooks_and_parametrisa
 
 def test_rounding_computes_what_the_exported_graph_computes(network, tmp_path):
     ids, plain = logits(network)
-    hooks = begin_rounding(network)
+    rounding = Rounding(network)
     with torch.inference_mode():
         _, rounded = logits(network)
-    end_rounding(network, hooks)
+    rounding.end()
     export_onnx(network, tmp_path, "int8")
     exported = graph_logits(tmp_path, ids)
     apart = np.abs(exported - rounded.numpy()).mean()
@@ -70,11 +70,23 @@ def test_rounding_computes_what_the_exported_graph_computes(network, tmp_path):
 
 
 def test_gradients_pass_through_the_rounding(network):
-    hooks = begin_rounding(network)
+    rounding = Rounding(network)
     _, answers = logits(network)
     torch.autograd.backward(answers.square().sum())
     for module in network.modules():
         if isinstance(module, nn.Linear):
             assert module.parametrizations.weight.original.grad.abs().sum() > 0
     network.zero_grad()
-    end_rounding(network, hooks)
+    rounding.end()
+
+
+def test_switched_off_nothing_is_rounded_and_the_parameters_stay_the_same_objects(network):
+    _, before = logits(network)
+    weight = network.head.weight
+    rounding = Rounding(network, on=False)
+    assert network.head.parametrizations.weight.original is weight
+    _, after = logits(network)
+    assert torch.equal(before, after)
+    rounding.switch.on = True
+    assert not torch.equal(before, logits(network)[1])
+    rounding.end()

@@ -50,7 +50,7 @@ from training.encoding import (
 from training.head_start import fit_head
 from training.metrics import judge, macro_f1
 from training.model import Base, MultiTaskLoss, Network, set_dropout, start_head
-from training.quantization import begin_rounding, end_rounding
+from training.quantization import Rounding
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def fit(
     if config.head_start_rows and not taken and not checkpoint:
         reached = fit_head(network, loss, train_set, Collate(base.pad_id), config.head_start_rows, config.seed, arguments.bf16)
         logger.info("Head fitted on the untouched base, loss %.3f", reached)
-    hooks = begin_rounding(network) if config.quantization_aware else []
+    rounding = Rounding(network, on=False) if config.quantization_aware and config.onnx_format == "int8" else None
     trainer = _MultiTaskTrainer(
         model=_WithLoss(network, loss),
         args=arguments,
@@ -108,7 +108,11 @@ def fit(
         eval_dataset=validation_set if validation else None,
         data_collator=Collate(base.pad_id),
         compute_metrics=_Scores(taxonomy, validation_targets, [row.primary_language for row in validation]) if validation else None,
-        callbacks=[_Progress(), *([EarlyStoppingCallback(config.patience)] if config.patience and validation else [])],
+        callbacks=[
+            _Progress(),
+            *([_RoundAtTheEnd(rounding, math.floor(steps * (1 - config.quantization_aware)))] if rounding else []),
+            *([EarlyStoppingCallback(config.patience)] if config.patience and validation else []),
+        ],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.config = config
@@ -116,7 +120,8 @@ def fit(
         logger.info("Going on from %s", checkpoint)
     if not checkpoint or not _take_finished(trainer, checkpoint, steps):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    end_rounding(network, hooks)
+    if rounding:
+        rounding.end()
     network.cpu()  # whatever it was trained on: it is exported from here
     network.eval()
     some = Collate(base.pad_id)([train_set[number] for number in range(min(len(train_set), 4))])
@@ -202,6 +207,17 @@ class _Progress(TrainerCallback):
             logger.info(
                 "Step %d of %d, loss %.3f, about %.0f s left", state.global_step, state.max_steps, float(logs["loss"]), left
             )
+
+
+class _RoundAtTheEnd(TrainerCallback):
+    """Switches the rounding on for the last steps, also of a run that is resumed among them."""
+
+    def __init__(self, rounding: Rounding, first_step: int) -> None:
+        self.rounding = rounding
+        self.first_step = first_step
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.rounding.switch.on = state.global_step >= self.first_step
 
 
 class _WithLoss(nn.Module):

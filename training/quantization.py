@@ -15,6 +15,13 @@ LEVELS = 255
 SMALLEST = 1e-12
 
 
+class Switch:
+    """Whether rounding is on; shared by all that rounds in a network."""
+
+    def __init__(self, on: bool = True) -> None:
+        self.on = on
+
+
 class Rounded(nn.Module):
     """A weight (out, in), or a table (rows, hidden), moved to the nearest multiples of its rows' scales.
 
@@ -22,7 +29,13 @@ class Rounded(nn.Module):
     Stochastic Neurons (straight-through); Jacob et al. 2018, Quantization and Training of Neural Networks, section 3.
     """
 
+    def __init__(self, switch: Switch) -> None:
+        super().__init__()
+        self._switch = switch
+
     def forward(self, weight: Tensor) -> Tensor:
+        if not self._switch.on:
+            return weight
         with torch.no_grad():
             scale = weight.abs().amax(1, keepdim=True).div_(MAX_QUANTIZED).clamp_(min=SMALLEST)  # (out, 1)
             moved = (weight / scale).round_().mul_(scale).sub_(weight)
@@ -32,11 +45,14 @@ class Rounded(nn.Module):
 class _Activations:
     """Rounds activations (…, in) to the 256 levels of their row, once for all that read the same ones (query, key, value)."""
 
-    def __init__(self) -> None:
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
         self._given: Tensor | None = None
         self._rounded: Tensor | None = None
 
     def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        if not self._switch.on:
+            return inputs
         values = inputs[0]
         if values is not self._given or self._rounded is None:
             with torch.no_grad():
@@ -47,22 +63,26 @@ class _Activations:
         return (self._rounded, *inputs[1:])
 
 
-def begin_rounding(network: nn.Module) -> list[Any]:
-    """Round what the export will round, from now on; returns the hooks that `end_rounding` takes off."""
-    hooks, activations = [], _Activations()
-    for module in list(network.modules()):
-        if isinstance(module, nn.Linear):
-            parametrize.register_parametrization(module, "weight", Rounded())
-            hooks.append(module.register_forward_pre_hook(activations))
-        elif isinstance(module, nn.Embedding) and module.num_embeddings >= MIN_EMBEDDING_ROWS:
-            parametrize.register_parametrization(module, "weight", Rounded())
-    return hooks
+class Rounding:
+    """Rounds what the export will round, while `switch` is on, until `end`; parameters keep their objects, for the optimizer."""
 
+    def __init__(self, network: nn.Module, on: bool = True) -> None:
+        self.switch = Switch(on)
+        self._network = network
+        self._hooks: list[Any] = []
+        activations = _Activations(self.switch)
+        for module in list(network.modules()):
+            if isinstance(module, nn.Linear):
+                parametrize.register_parametrization(module, "weight", Rounded(self.switch))
+                self._hooks.append(module.register_forward_pre_hook(activations))
+            elif isinstance(module, nn.Embedding) and module.num_embeddings >= MIN_EMBEDDING_ROWS:
+                parametrize.register_parametrization(module, "weight", Rounded(self.switch))
 
-def end_rounding(network: nn.Module, hooks: list[Any]) -> None:
-    """Take the rounding off again; the weights stay where it put them."""
-    for hook in hooks:
-        hook.remove()
-    for module in list(network.modules()):
-        if parametrize.is_parametrized(module, "weight"):
-            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+    def end(self) -> None:
+        """Take everything off again; the weights stay on their grid, whether rounding was on yet or not."""
+        self.switch.on = True
+        for hook in self._hooks:
+            hook.remove()
+        for module in list(self._network.modules()):
+            if parametrize.is_parametrized(module, "weight"):
+                parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
