@@ -62,7 +62,7 @@ bench-accuracy: environment
 	test -n "$(FEEDBACK_DATA)" || { echo "FEEDBACK_DATA: name the folder that holds the public sets (docs/sources.md)"; exit 2; }
 	$(BIN)/feedback data import --all --from $(FEEDBACK_DATA) -o runs/rows
 	$(BIN)/feedback data annotate --all --from $(FEEDBACK_DATA) -o runs/annotated.jsonl
-	$(BIN)/feedback evaluate serving/model --config training/recipe/final.toml --targets training/recipe/targets.toml --baseline
+	$(BIN)/feedback evaluate serving/model --config training/recipe/union.toml --set test_rows=40000 --set 'validation_sources=["corpus","annotated_*"]' --targets training/recipe/targets.toml --baseline
 
 # make bench-serve  what the framework costs over a bare Starlette application, bound 2 (MODEL=folder)
 bench-serve: environment
