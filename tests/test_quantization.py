@@ -90,3 +90,9 @@ def test_switched_off_nothing_is_rounded_and_the_parameters_stay_the_same_object
     rounding.switch.on = True
     assert not torch.equal(before, logits(network)[1])
     rounding.end()
+
+
+def test_the_weights_can_be_left_as_they_are(network):
+    weight = network.head.weight.detach().clone()
+    Rounding(network).end(on_grid=False)
+    assert torch.equal(network.head.weight, weight)

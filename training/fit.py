@@ -100,7 +100,9 @@ def fit(
     if config.head_start_rows and not taken and not checkpoint:
         reached = fit_head(network, loss, train_set, Collate(base.pad_id), config.head_start_rows, config.seed, arguments.bf16)
         logger.info("Head fitted on the untouched base, loss %.3f", reached)
-    rounding = Rounding(network, on=False) if config.quantization_aware and config.onnx_format == "int8" else None
+    # Also where the graph will be float32, so that checkpoints fit a resume that changes that.
+    rounding = Rounding(network, on=False) if config.quantization_aware else None
+    rounded_share = config.quantization_aware if config.onnx_format == "int8" else 0.0
     trainer = _MultiTaskTrainer(
         model=_WithLoss(network, loss),
         args=arguments,
@@ -110,7 +112,7 @@ def fit(
         compute_metrics=_Scores(taxonomy, validation_targets, [row.primary_language for row in validation]) if validation else None,
         callbacks=[
             _Progress(),
-            *([_RoundAtTheEnd(rounding, math.floor(steps * (1 - config.quantization_aware)))] if rounding else []),
+            *([_RoundAtTheEnd(rounding, math.floor(steps * (1 - rounded_share)))] if rounding else []),
             *([EarlyStoppingCallback(config.patience)] if config.patience and validation else []),
         ],
     )
@@ -121,7 +123,7 @@ def fit(
     if not checkpoint or not _take_finished(trainer, checkpoint, steps):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if rounding:
-        rounding.end()
+        rounding.end(on_grid=rounded_share > 0)
     network.cpu()  # whatever it was trained on: it is exported from here
     network.eval()
     some = Collate(base.pad_id)([train_set[number] for number in range(min(len(train_set), 4))])

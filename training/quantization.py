@@ -78,9 +78,9 @@ class Rounding:
             elif isinstance(module, nn.Embedding) and module.num_embeddings >= MIN_EMBEDDING_ROWS:
                 parametrize.register_parametrization(module, "weight", Rounded(self.switch))
 
-    def end(self) -> None:
-        """Take everything off again; the weights stay on their grid, whether rounding was on yet or not."""
-        self.switch.on = True
+    def end(self, on_grid: bool = True) -> None:
+        """Take everything off again and leave the weights on their grid, whether rounding was on yet or not; or as they are."""
+        self.switch.on = on_grid
         for hook in self._hooks:
             hook.remove()
         for module in list(self._network.modules()):
