@@ -28,8 +28,8 @@ from prometheus_client import (  # noqa: E402  # after the variable above
     multiprocess,
 )
 
-from data.language import SUPPORTED  # noqa: E402
-from serving.prediction import Failure, Prediction  # noqa: E402
+from data.language import SUPPORTED  # noqa: E402  # the same
+from serving.prediction import Failure, Prediction  # noqa: E402  # the same
 
 OTHER = "other"
 """Stands for every value that is not one of a short list."""
