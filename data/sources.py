@@ -6,7 +6,6 @@ The file's own head explains every key; data/mapping.py says what a mapping mean
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,6 +16,7 @@ from data.alterations import ALTERATIONS
 from data.errors import DataError
 from data.mapping import Condition, Filter, Meaning, Rule
 from data.taxonomy import Taxonomy
+from data.toml_files import read_toml
 
 DEFAULT_SOURCES = Path(__file__).with_name("sources.toml")
 LICENCES = ("ok", "silent", "nc")
@@ -96,12 +96,7 @@ def find_source(name: str, sources: Mapping[str, Source]) -> Source:
 def read_sources(path: str | Path = DEFAULT_SOURCES) -> dict[str, Source]:
     """Read a file of sources, by name. DataError names every fault found, at once."""
     path = Path(path)
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file. Name a file of sources, or leave it out to use {DEFAULT_SOURCES}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path}: not a TOML file in UTF-8: {error}") from error
+    document = read_toml(path, DataError, f". Name a file of sources, or leave it out to use {DEFAULT_SOURCES}.")
     faults: list[str] = []
     if unknown := sorted(set(document) - {"sources"}):
         faults.append(f"unknown keys {', '.join(unknown)} (known: sources)")

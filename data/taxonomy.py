@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import TaxonomyError
+from data.toml_files import read_toml
 
 DEFAULT_TAXONOMY = Path(__file__).with_name("taxonomy.toml")
 DISPLAY_LANGUAGES = ("zh", "en", "fa")
@@ -83,12 +83,7 @@ class Taxonomy:
     def read(cls, path: str | Path = DEFAULT_TAXONOMY) -> Taxonomy:
         """Read a taxonomy file. TaxonomyError names every fault found, at once."""
         path = Path(path)
-        try:
-            document = tomllib.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            raise TaxonomyError(f"{path}: no such file. Name a taxonomy, or leave it out to use {DEFAULT_TAXONOMY}.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise TaxonomyError(f"{path}: not a TOML file in UTF-8: {error}") from error
+        document = read_toml(path, TaxonomyError, f". Name a taxonomy, or leave it out to use {DEFAULT_TAXONOMY}.")
         return cls.from_dict(document, where=str(path))
 
     @classmethod

@@ -55,11 +55,6 @@ def annotation(text, /, **changes):
     }
 
 
-@pytest.fixture(scope="module")
-def taxonomy():
-    return Taxonomy.read()
-
-
 @pytest.fixture
 def overlay(tmp_path):
     """A function that writes the overlay of the set and returns its path."""

@@ -22,11 +22,6 @@ LONG = {
 }
 
 
-@pytest.fixture(scope="module")
-def taxonomy() -> Taxonomy:
-    return Taxonomy.read()
-
-
 @pytest.fixture
 def checked(tmp_path: Path, taxonomy: Taxonomy, monkeypatch: pytest.MonkeyPatch) -> Check:
     """Writes rows and checks them; the file's name in the report is rows.jsonl."""

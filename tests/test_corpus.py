@@ -277,6 +277,32 @@ def test_overlays_belong_to_described_sets_and_label_every_task(corpus, overlays
 # Contrast sets
 
 
+@every_language
+def test_exercises_only_train_and_have_an_answer_to_every_task(corpus, code):
+    rows = corpus.exercises[code]
+    assert {(row.split, row.source, row.language.split("-")[0]) for row in rows} == {("train", "corpus", code)}
+    assert all(set(row.labels) == set(corpus.taxonomy.task_names) and row.extra["group"] for row in rows)
+    assert len({row.id for row in rows}) == len(rows)
+
+
+def test_no_exercise_is_near_to_a_text_that_validates_or_tests(corpus):
+    measured = [row.text for row in corpus.all_rows if row.split != "train"] + corpus.contrast_texts()
+    exercises = [row.text for rows in corpus.exercises.values() for row in rows]
+    groups = near_duplicate_groups([skeleton(text) for text in [*measured, *exercises]])
+    shared = set(groups[: len(measured)])
+    assert [text for text, group in zip(exercises, groups[len(measured) :], strict=True) if group in shared] == []
+
+
+def test_both_sides_of_a_pair_that_trains_differ_in_a_label(corpus):
+    pairs: dict[str, list] = defaultdict(list)
+    for rows in corpus.exercises.values():
+        for row in rows:
+            if row.extra["kind"] == "pair":
+                pairs[row.extra["group"]].append(row)
+    assert len(pairs) > 500
+    assert [group for group, (one, other) in pairs.items() if dict(one.labels) == dict(other.labels)] == []
+
+
 def test_the_contrast_sets_are_complete(corpus):
     assert {name: len(entries) for name, entries in corpus.contrast.items()} == CONTRAST
     by_language = Counter(entry["language"] for entry in corpus.contrast["pairs"])

@@ -19,11 +19,6 @@ from data.sources import Source
 from data.taxonomy import Taxonomy
 
 
-@pytest.fixture(scope="module")
-def taxonomy():
-    return Taxonomy.read()
-
-
 @pytest.fixture
 def folder(tmp_path):
     """A function that writes the splits of a set and returns its folder."""

@@ -38,11 +38,6 @@ TEXTS = {
 
 
 @pytest.fixture(scope="module")
-def taxonomy() -> Taxonomy:
-    return Taxonomy.read()
-
-
-@pytest.fixture(scope="module")
 def optional() -> Taxonomy:
     """A taxonomy whose multi task may have no label."""
     labels = [{"name": name} for name in ("billing", "shipping", "app")]

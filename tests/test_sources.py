@@ -27,11 +27,6 @@ values = { good = "positive", bad = "negative", "*" = {} }
 """
 
 
-@pytest.fixture(scope="module")
-def taxonomy():
-    return Taxonomy.read()
-
-
 @pytest.fixture
 def write(tmp_path):
     def write(text):

@@ -21,6 +21,7 @@ from data.taxonomy import Taxonomy
 
 CORPUS = Path(__file__).parents[1] / "data" / "corpus"
 LANGUAGES = ("zh", "en", "fa")
+EXERCISES = "exercises"
 SECOND_READING = "readings/written.jsonl"
 OPENING_CHARACTERS = {"zh": 5}
 """Of languages without spaces; of the others an opening is OPENING_WORDS words."""
@@ -65,6 +66,8 @@ class Corpus:
     """The real part, by the name of its set."""
     languages: Mapping[str, str]
     """By set."""
+    exercises: Mapping[str, list[Row]]
+    """Rows that only train, by language: pairs, the same message in three languages, Persian in Latin letters."""
     contrast: Mapping[str, list[dict[str, Any]]]
     """The sets that are never trained on, by file name without ending."""
 
@@ -77,8 +80,11 @@ class Corpus:
         overlays = {path.stem: read_overlay(path, taxonomy) for path in sorted((folder / "annotations").glob("*.jsonl"))}
         sources = read_sources()
         languages = {name: find_source(name, sources).language for name in overlays}
+        exercises = {
+            code: list(read_rows(path, taxonomy)) for code in LANGUAGES if (path := folder / EXERCISES / f"{code}.jsonl").is_file()
+        }
         contrast = {path.stem: _objects(path) for path in sorted((folder / "contrast").glob("*.jsonl"))}
-        return cls(taxonomy, rows, read_twice, settled, overlays, languages, contrast)
+        return cls(taxonomy, rows, read_twice, settled, overlays, languages, exercises, contrast)
 
     @property
     def all_rows(self) -> list[Row]:

@@ -40,6 +40,8 @@ def _contents(corpus: Corpus) -> str:
     lines.append(
         ["`annotations/`", f"our labels for real messages of {len(corpus.overlays)} public sets, without the texts", f"{real:,}"]
     )
+    exercises = sum(map(len, corpus.exercises.values()))
+    lines.append(["`exercises/`", "pairs, parallel messages and Persian in Latin letters, for training alone", f"{exercises:,}"])
     contrast = sum(map(len, corpus.contrast.values()))
     lines.append(["`contrast/`", "pairs and parallel messages for tests, never trained on", f"{contrast:,}"])
     return _table(["file", "what", "rows"], lines, left=2)
@@ -198,6 +200,15 @@ def _shortcuts(corpus: Corpus) -> str:
     return _table(["task", "language", "length, punctuation, channel", "length, punctuation", "commonest"], lines, left=2)
 
 
+def _exercises(corpus: Corpus) -> str:
+    lines = []
+    for kind in sorted({str(row.extra["kind"]) for rows in corpus.exercises.values() for row in rows}):
+        chosen = {code: [row for row in rows if row.extra["kind"] == kind] for code, rows in corpus.exercises.items()}
+        groups = len({row.extra["group"] for rows in chosen.values() for row in rows})
+        lines.append([kind, *(f"{len(chosen.get(code, ())):,}" for code in LANGUAGES), f"{groups:,}"])
+    return _table(["kind", *LANGUAGES, "groups"], lines, left=1)
+
+
 def _contrast(corpus: Corpus) -> str:
     what = {
         "pairs": "two messages alike but for what turns a label",
@@ -306,6 +317,7 @@ SECTIONS: Mapping[str, Callable[[Corpus], str]] = {
     "near": lambda corpus: _percent(near_duplicate_rate([row.text for row in corpus.all_rows]), 2),
     "openings": _openings,
     "shortcut_table": _shortcuts,
+    "exercises_table": _exercises,
     "contrast_table": _contrast,
     "examples": _examples,
     "definitions": _definitions,
