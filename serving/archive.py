@@ -10,46 +10,30 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data.errors import DataError, FeedbackError
+from data.errors import DataError
 from data.redaction import KINDS, REDACTION_VERSION
-from data.tables import BadRecord, Record, Table
 from serving.classifier import FeedbackClassifier
 from serving.columns import ID_COLUMNS, LANGUAGE_COLUMNS, LabelledColumns, find_column, find_text_column
-from serving.inputs import SAMPLE_ROWS, STANDARD, Archive, Survey, find_files, spool
+from serving.inputs import SAMPLE_ROWS, Archive, Survey, find_files
 from serving.journal import Journal, Key, Totals, differences
 from serving.label_report import LabelReport, Plan, Progress
+from serving.label_run import Cluster, Run, kept
 from serving.label_settings import Settings, check, form_of, how_read, key_of, reading_options
 from serving.labelling import REMEMBERED, Reading, results
 from serving.model_folder import ModelFolder
 from serving.prediction import Prediction
 from serving.publish import Finished, finished_before, manifest_path, publish, rejects_path
 from serving.shards import Form, check_rows
+from serving.standard_input import STANDARD, spool
 from serving.work import Work
 
 __all__ = ["Cluster", "LabelReport", "Progress", "label", "manifest_path", "plan", "rejects_path"]
-
-PROGRESS_SECONDS = 0.5
-"""At least so long between two reports of progress."""
-REJECTS_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Ray workers that label in place of this process (serving/cluster.py)."""
-
-    address: str | None = None
-    """Of a cluster that runs; None: one is started on this machine."""
-    workers: int | None = None
-    """None: as many as there are processors for."""
-    threads: int = 1
-    """Texts that a worker reads side by side, and processors that it is given."""
 
 
 def label(
@@ -121,8 +105,8 @@ def label(
         )  # fmt: skip
         check_rows(survey.rows, form)
         work = Work(archive, tuple(each.rows for each in survey.inputs), form, reading, chosen.shard_rows, stamps)
-        run = _Run(journal, work, classifier, max_rejects, progress, started, chosen.device)
-        with _kept(run):
+        run = Run(journal, work, classifier, max_rejects, progress, started, chosen.device)
+        with kept(run):
             if state is None:
                 journal.begin({"key": key, "phase": "labelling"})
             run.label(cluster)
@@ -174,103 +158,6 @@ def plan(
     )
 
 
-class _Run:
-    """One call's way through the shards that are not done."""
-
-    def __init__(
-        self,
-        journal: Journal,
-        work: Work,
-        classifier: FeedbackClassifier,
-        max_rejects: int | None,
-        progress: Callable[[Progress], None] | None,
-        started: float,
-        device: str,
-    ) -> None:
-        self.journal, self.work, self._device = journal, work, device
-        self._classifier, self._max_rejects, self._progress = classifier, max_rejects, progress
-        self._started = self._told = started
-        self.totals = Totals()
-        for number in range(work.shards):
-            if (shard := journal.shard(number)) is not None:
-                self.totals.add(shard)
-        self.before = self.totals.rows
-        self._open_rows = self._open_rejects = 0
-        self._examples: list[str] = []
-
-    def label(self, cluster: Cluster | None) -> None:
-        self._stop_at_rejects()
-        missing = list(self.journal.missing(self.work.shards))
-        if cluster is not None and missing:
-            from serving.cluster import label_on_ray
-
-            shards = label_on_ray(
-                self.work,
-                self.journal,
-                self._classifier.folder.path,
-                chain.from_iterable(missing),
-                address=cluster.address,
-                workers=cluster.workers,
-                threads=cluster.threads,
-                device=self._device,
-            )
-        else:
-            done = (self.work.label(numbers, self._classifier, self.journal, self._watch) for numbers in missing)
-            shards = chain.from_iterable(done)
-        for shard in shards:
-            self.totals.add(shard)
-            self._open_rows = self._open_rejects = 0
-            self._stop_at_rejects()
-            self._tell()
-
-    def progress(self) -> Progress:
-        rejects = self.totals.rejected.total() + self._open_rejects
-        rows = self.totals.rows + self._open_rows
-        return Progress(rows, rejects, time.perf_counter() - self._started, self.work.total, self.before)
-
-    def _watch(self, table: Table, record: Record | BadRecord, reject: dict[str, Any] | None) -> None:
-        self._open_rows += 1
-        if reject is not None:
-            self._open_rejects += 1
-            if len(self._examples) < REJECTS_SHOWN:
-                self._examples.append(f"{table.path}:{record.line}: {reject['reason']}")
-            self._stop_at_rejects()
-        self._tell()
-
-    def _tell(self) -> None:
-        now = time.perf_counter()
-        if self._progress is not None and now - self._told >= PROGRESS_SECONDS:
-            self._told = now
-            self._progress(self.progress())
-
-    def _stop_at_rejects(self) -> None:
-        rejects = self.totals.rejected.total() + self._open_rejects
-        if self._max_rejects is not None and rejects > self._max_rejects:
-            examples = f" For example: {'; '.join(self._examples)}." if self._examples else ""
-            raise DataError(f"{rejects:,} rejects, and --max-rejects is {self._max_rejects:,}.{examples}")
-
-
-@contextmanager
-def _kept(run: _Run) -> Iterator[None]:
-    """Say with every error what is kept, and how to go on."""
-    try:
-        yield
-    except (FeedbackError, OSError) as error:
-        said = str(error) if isinstance(error, FeedbackError) else f"{run.journal.output}: cannot be written: {error}"
-        raise DataError(f"{said}\n{_how_to_go_on(run)}") from error
-    except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt(f"stopped. {_how_to_go_on(run)}") from stop
-
-
-def _how_to_go_on(run: _Run) -> str:
-    if not run.totals.rows and not run.journal.spooled:
-        with suppress(OSError):
-            run.journal.discard()
-        return "No rows were done yet: make the same call again."
-    kept = f"{run.totals.rows:,} of {run.work.total:,} rows are kept in {run.journal.folder}"
-    return f"{kept}: make the same call again to go on from there."
-
-
 # What is read and written -----------------------------------------------------------------------------------------------
 
 
@@ -313,7 +200,7 @@ def _schema(survey: Survey, added: LabelledColumns) -> Any:
     return pyarrow.schema([*survey.types, *added.fields()], survey.types.metadata)
 
 
-def _manifest(run: _Run, survey: Survey, key: Key, chosen: Settings) -> dict[str, Any]:
+def _manifest(run: Run, survey: Survey, key: Key, chosen: Settings) -> dict[str, Any]:
     """The manifest but for what publishing adds."""
     totals, work = run.totals, run.work
     return {

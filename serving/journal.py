@@ -77,13 +77,11 @@ class Journal:
     def __init__(self, output: Path) -> None:
         self.output = output
         self.folder = output.with_name(output.name + ".parts")
-        self._existed = False
 
     def __enter__(self) -> Journal:
         from filelock import FileLock, Timeout
 
         try:
-            self._existed = self.folder.is_dir()
             self.folder.mkdir(exist_ok=True)
         except FileNotFoundError:
             raise DataError(f"{self.output}: cannot be written: no such folder. Name a file in a folder that exists.") from None
@@ -96,6 +94,12 @@ class Journal:
             raise DataError(f"{self.output}: another run is writing it. Wait until it has ended, or name another output.") from None
         except OSError as error:
             raise DataError(f"{self.output}: cannot be written: {error}. May its folder be written to?") from error
+        try:
+            if not self.run_file.exists():
+                self.discard()  # killed while it forgot a run: shards of that one must not be taken for this one's
+        except OSError as error:
+            self._lock.release()
+            raise DataError(f"{self.folder}: an earlier run's files cannot be removed: {error}. Remove that folder.") from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -138,7 +142,9 @@ class Journal:
 
     def discard(self) -> None:
         """Forget the run; the lock stays."""
-        self.run_file.unlink(missing_ok=True)  # first: without it the rest means nothing
+        if self.run_file.exists():  # first, and on the disk: without it the rest means nothing
+            self.run_file.unlink()
+            durable.sync_folder(self.folder)
         for path in self.folder.iterdir():
             if path.name != LOCK:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

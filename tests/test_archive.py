@@ -277,7 +277,7 @@ def test_an_output_that_exists_is_written_over_only_when_told(
 def test_a_run_that_breaks_off_leaves_nothing_behind(
     archive: Path, tmp_path: Path, classifier: FeedbackClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.archive.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("serving.label_run.PROGRESS_SECONDS", 0.0)
     write_csv(archive, [["text"], *([f"great {n}"] for n in range(200)), [" "]])
 
     def stop(done: Progress) -> None:

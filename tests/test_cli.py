@@ -115,12 +115,28 @@ def test_label_plans_and_asks_where_to(model_path, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["archive.csv"]
 
 
+def test_the_shipped_model_answers_from_any_folder(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "MODEL_FOLDER"}
+    called = subprocess.run(
+        [*FEEDBACK, "predict", "快递太慢了"], cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert called.returncode == 0, called.stderr
+    assert json.loads(called.stdout)["answers"]["category"]["labels"][0]["label"] == "delivery"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to a whole console")
 def test_ctrl_c_stops_labelling_and_says_how_to_go_on(model_path, tmp_path):
     archive = tmp_path / "archive.csv"
     archive.write_text("text\n" + "".join(f"late parcel {number}\n" for number in range(20_000)), "utf-8")
     command = ["label", str(archive), "-o", str(tmp_path / "out.csv"), "--model", str(model_path), "--shard-rows", "100"]
-    process = subprocess.Popen([*FEEDBACK, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*FEEDBACK, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore Ctrl-C, and what they start does too: the suite may be such a job.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while process.poll() is None and not (tmp_path / "out.csv.parts" / "part-000002.json").exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

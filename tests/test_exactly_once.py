@@ -33,7 +33,7 @@ def archive(tmp_path: Path) -> Path:
 @pytest.fixture
 def stopping(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, BaseException | Callable[[], Any]], Callable[[Progress], None]]:
     """A progress that does something at a row, once."""
-    monkeypatch.setattr("serving.archive.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("serving.label_run.PROGRESS_SECONDS", 0.0)
 
     def at(row: int, what: BaseException | Callable[[], Any]) -> Callable[[Progress], None]:
         done: list[int] = []
@@ -167,6 +167,17 @@ def test_a_stopped_run_says_how_to_go_on_and_does_at_most_one_shard_again(
     assert "40 of them before this call" in report.to_text()
     assert (seen[0].before, seen[-1].rows, seen[-1].total) == (40, 60, 60)
     assert whole(tmp_path / "out.csv") == whole(tmp_path / "a.csv")
+
+
+def test_a_run_that_was_killed_while_another_was_forgotten_takes_nothing_of_that_one(
+    archive: Path, tmp_path: Path, classifier: FeedbackClassifier, stopping: Any
+) -> None:
+    labelled(archive, tmp_path / "a.csv", classifier)
+    with pytest.raises(KeyboardInterrupt):
+        labelled(archive, tmp_path / "b.csv", classifier, scores=True, progress=stopping(50, KeyboardInterrupt()))
+    (tmp_path / "b.csv.parts" / "run.json").unlink()  # what goes first when a run is forgotten; its shards still stand
+    assert labelled(archive, tmp_path / "b.csv", classifier).before == 0
+    assert whole(tmp_path / "b.csv") == whole(tmp_path / "a.csv")
 
 
 def test_a_stop_before_the_first_shard_leaves_nothing(

@@ -16,7 +16,8 @@ from data.errors import DataError
 from data.table_writer import TableWriter
 from serving.archive import label, plan
 from serving.classifier import FeedbackClassifier
-from serving.inputs import find_files, spool
+from serving.inputs import find_files
+from serving.standard_input import spool
 
 
 def test_files_folders_and_patterns_are_one_archive_in_order(tmp_path: Path, classifier: FeedbackClassifier) -> None:

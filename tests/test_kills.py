@@ -1,6 +1,7 @@
 """Exactly once: a run that is killed at any moment, and made again, gives what an undisturbed one gives.
 
-Ten kills here; `make kills` makes 200 (KILLS in the environment).
+Ten random kills here, and one before each of some steps; `make kills` makes 200 (KILLS in the environment, SEED for other moments)
+and one before every step.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from openpyxl import load_workbook
 from data.table_writer import TableWriter
 
 KILLS = int(os.environ.get("KILLS", "10"))
+SEED = os.environ.get("SEED", "")
+EVERY = 1 if KILLS >= 200 else 20
+"""Before which steps a run is killed: each, or one of so many."""
 ROWS, SHARD_ROWS = 800, 50
 TEXTS = ["快递太差，我要退款 {}", "terrible parcel {}, I want a refund", "بسته {} افتضاح بود", " ", "great {}\nand a second line"]
 OUTPUTS = ["out.csv", "out.parquet", "out.jsonl.gz", "out.xlsx", "shards/"]
@@ -62,7 +66,7 @@ def changed(folder: Path) -> int | None:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL; TerminateProcess is what kill() calls there, not tried yet")
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_a_run_that_is_killed_at_random_ends_as_an_undisturbed_one(tmp_path: Path, model_path: Path, name: str) -> None:
-    chance = random.Random(name)
+    chance = random.Random(name + SEED)
     archive = tmp_path / "in.csv"
     with TableWriter(archive, ["id", "text", "=note"]) as writer:
         for number in range(ROWS):
@@ -101,3 +105,32 @@ def test_a_run_that_is_killed_at_random_ends_as_an_undisturbed_one(tmp_path: Pat
                 file.unlink()
             if path.is_dir():
                 path.rmdir()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has neither SIGKILL nor fork")
+@pytest.mark.parametrize("before", [[], ["prefix=earlier_"]], ids=["first run", "restart of another"])
+@pytest.mark.parametrize("name", OUTPUTS if EVERY == 1 else ["shards/"])
+def test_a_run_that_is_killed_before_any_of_its_steps_ends_as_an_undisturbed_one(
+    tmp_path: Path, model_path: Path, name: str, before: list[str]
+) -> None:
+    archive = tmp_path / "in.csv"
+    with TableWriter(archive, ["id", "text"]) as writer:
+        for number in range(60):
+            writer.write({"id": number, "text": TEXTS[number % len(TEXTS)].format(number)})
+    (tmp_path / "0").mkdir()
+    start(archive, f"{tmp_path}/0/{name}", model_path, "--shard-rows", "20").communicate()
+    script = Path(__file__).with_name("killed_at_every_step.py")
+    command = [sys.executable, str(script), str(archive), name, str(model_path), str(tmp_path), str(EVERY), *before]
+    run = subprocess.run(command, capture_output=True, text=True)
+    codes = {step: int(code) for step, code in (line.split() for line in run.stdout.splitlines())}
+    assert len(codes) > 30 / EVERY, run.stderr
+    assert set(codes.values()) == {3}, (codes, run.stderr)
+    expected = everything(tmp_path / "0")
+    assert {path.rstrip("/") for path in expected} >= {name.rstrip("/"), f"{name.rstrip('/')}.rejects.jsonl"}
+    for step in codes:
+        assert everything(tmp_path / step) == expected, step
+
+
+def everything(folder: Path) -> dict[str, Any]:
+    """What is in a folder; of a manifest, which has times, only that it is there."""
+    return {path.name: None if path.name.endswith(".manifest.json") else content(path) for path in folder.iterdir()}

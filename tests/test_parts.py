@@ -88,3 +88,17 @@ def test_source_rows_of_a_source_that_is_not_there_is_an_error(tmp_path: Path):
 def test_source_rows_must_be_whole_numbers():
     with pytest.raises(ConfigError, match=r"source_rows is .*; write a table of names and whole numbers"):
         TrainingConfig(rows=("a.csv",), output="m", source_rows={"snappfood": -1})
+
+
+def test_languages_choose_what_trains_and_calibrates_but_not_what_is_measured(tmp_path: Path):
+    rows = [
+        Row(text=f"{language} {split} {word}", language=language, labels={"sentiment": ("positive",)}, source="ours", split=split)
+        for language in ("zh-Hant", "en", "fa")
+        for split in ("train", "validation", "test")
+        for word in ("一二三", "four five", "شش هفت")
+    ]
+    write_rows(tmp_path / "rows.jsonl", rows, TAXONOMY)
+    config = TrainingConfig(rows=(str(tmp_path / "rows.jsonl"),), output=str(tmp_path / "m"), languages=("zh", "en"))
+    found = read_parts(config, TAXONOMY)
+    languages = {name: {row.primary_language for row in part} for name, part in found.items()}
+    assert languages == {"train": {"zh", "en"}, "validation": {"zh", "en"}, "test": {"zh", "en", "fa"}}
