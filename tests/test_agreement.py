@@ -10,12 +10,6 @@ from sklearn.metrics import cohen_kappa_score, jaccard_score
 
 from data.agreement import agreement, cohen_kappa, disagreements
 from data.errors import DataError
-from data.taxonomy import Taxonomy
-
-
-@pytest.fixture(scope="module")
-def taxonomy():
-    return Taxonomy.read()
 
 
 def readings(task, rows, seed, agreeing=0.7):

@@ -17,6 +17,21 @@ def test_a_file_and_changes_from_the_command_line_become_one_configuration(tmp_p
     assert (config.onnx_format, config.base) == ("float32", "some/base")
 
 
+def test_a_file_takes_from_the_one_that_it_is_like_what_it_does_not_say_itself(tmp_path):
+    write(tmp_path, 'rows = ["a.jsonl"]\noutput = "runs/a"\nepochs = 2\n[source_rows]\ncped = 3\n')
+    (tmp_path / "second.toml").write_text('like = "run.toml"\noutput = "runs/b"\n', "utf-8")
+    (tmp_path / "third.toml").write_text('like = "second.toml"\nepochs = 5\nsource_rows = {}\n', "utf-8")
+    config = TrainingConfig.read(tmp_path / "third.toml")
+    assert (config.rows, config.output, config.epochs, config.source_rows) == (("a.jsonl",), "runs/b", 5.0, {})
+
+
+def test_a_file_that_is_like_itself_or_like_a_missing_one_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"run\.toml: is like itself, by way of .*run\.toml"):
+        TrainingConfig.read(write(tmp_path, 'like = "run.toml"\n'))
+    with pytest.raises(ConfigError, match=r"gone\.toml: no such file, named by `like` in .*run\.toml"):
+        TrainingConfig.read(write(tmp_path, 'like = "gone.toml"\n'))
+
+
 def test_a_configuration_survives_being_saved(tmp_path):
     config = TrainingConfig(rows=("a.jsonl",), output="runs/a", patience=2)
     assert TrainingConfig.from_dict(config.to_dict()) == config

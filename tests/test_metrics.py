@@ -4,7 +4,16 @@ from sklearn.metrics import f1_score, recall_score
 
 from data.taxonomy import Taxonomy
 from training.evaluation import bootstrap_macro_f1, resample_counts
-from training.metrics import accuracy, calibration_error, f1_by_label, jaccard, judge, macro_f1, macro_recall
+from training.metrics import (
+    accuracy,
+    calibration_error,
+    f1_by_label,
+    jaccard,
+    judge,
+    macro_f1,
+    macro_recall,
+    surest_error_share,
+)
 
 TONE = Taxonomy.read()["tone"]
 CATEGORY = Taxonomy.read()["category"]
@@ -68,6 +77,25 @@ def test_calibration_error_is_nought_for_honest_and_large_for_boastful_probabili
     honest = np.concatenate([np.arange(1000) < 1000 * p for p in (0.2, 0.5, 0.9)])
     assert calibration_error(probability, honest, bins=3) == pytest.approx(0.0, abs=1e-9)
     assert calibration_error(np.full(100, 0.9), np.arange(100) < 50) == pytest.approx(0.4)
+
+
+def test_leaving_out_the_least_sure_fifth_takes_away_the_errors_that_lie_there():
+    scores = np.tile(np.array([[0.9, 0.02, 0.02, 0.02, 0.02, 0.02]], np.float32), (10, 1))
+    scores[:2] = [0.4, 0.3, 0.1, 0.1, 0.05, 0.05]
+    true = np.array([1, 0, 0, 0, 0, 0, 0, 0, 0, 1])  # one error among the two that were unsure, one among the sure
+    judged, _ = judge(TONE, one_hot(scores.argmax(1), 6) > 0, scores, one_hot(true, 6), np.ones((10, 6), np.float32))
+    assert surest_error_share(judged) == pytest.approx((1 / 8) / (2 / 10))
+    perfect = judged.take(np.arange(1, 9))
+    assert np.isnan(surest_error_share(perfect))
+
+
+def test_of_a_multi_task_all_decisions_of_a_message_count_for_how_sure_it_is():
+    scores = np.full((10, 12), 0.05, np.float32)
+    scores[:2, 4] = 0.45  # a label that was nearly given
+    given, true = scores > 0.5, np.zeros((10, 12), np.float32)
+    true[0, 4] = 1
+    judged, _ = judge(CATEGORY, given, scores, true, np.ones((10, 12), np.float32))
+    assert surest_error_share(judged) == 0.0
 
 
 def test_the_bootstrap_surrounds_the_figure():

@@ -23,6 +23,7 @@ from serving.classifier import FeedbackClassifier
 from serving.model_folder import ModelFolder
 from training.checkpoints import CHECKPOINT_FILES, claim_checkpoints, newest_checkpoint
 from training.config import TrainingConfig
+from training.model import averaged, load_base
 from training.parts import sample_evenly
 from training.train import measure_agreement, train
 
@@ -152,9 +153,33 @@ def test_training_goes_on_from_a_model_folder_and_keeps_its_head(trained, rows_f
     metrics = json.loads((again.path / "metrics.json").read_text("utf-8"))
     assert metrics["test"]["tasks"]["sentiment"]["all"]["accuracy"] > 0.95
     assert again.manifest["base"]["name"] == trained.version
+    assert f"| before that, as {trained.version}, on | rows | licence |" in (again.path / "README.md").read_text("utf-8")
     heads = [load_file(folder.path / "model.safetensors") for folder in (trained, again)]
     for name in ("head.weight", "head.bias"):  # the weights of rare labels are taken out of the bias once, not twice
         assert np.abs(heads[0][name] - heads[1][name]).max() < 1e-3
+
+
+def test_a_soup_starts_from_the_mean_of_its_models_weights(trained, rows_file, base, tmp_path):
+    other = train(config_for(rows_file, base, tmp_path / "other", epochs=4, learning_rate=3e-3, seed=3, baseline=False))
+    start = averaged([load_base(str(folder.path)) for folder in (trained, other)])
+    for name, tensor in start.encoder.state_dict().items():
+        if name in (stored := load_file(trained.path / "model.safetensors")):
+            mean = (stored[name].astype(np.float32) + load_file(other.path / "model.safetensors")[name].astype(np.float32)) / 2
+            assert np.allclose(tensor.numpy(), mean, atol=1e-6), name
+    still = {"max_steps": 1, "learning_rate": 1e-9, "quantization_aware": 0.0}
+    soup = train(config_for(rows_file, trained.path, tmp_path / "soup", average=[str(other.path)], **still))
+    assert soup.manifest["base"]["averaged_with"] == [other.version]
+    assert soup.manifest["training"]["config"]["average"] == ["other"]
+    row = load_file(soup.path / "model.safetensors")["head.weight"]
+    pair = [load_file(folder.path / "model.safetensors")["head.weight"] for folder in (trained, other)]
+    assert np.allclose(row, sum(pair) / 2, atol=1e-3)
+    assert not np.allclose(*pair, atol=1e-3)
+
+
+def test_a_soup_of_models_of_other_shapes_is_refused(trained, rows_file, tmp_path):
+    small = make_tiny_base(tmp_path / "small", texts=["a few words", "几个字", "چند کلمه"])
+    with pytest.raises(ConfigError, match=r"small cannot be averaged with .* shapes, tokenizer or labels differ"):
+        train(config_for(rows_file, trained.path, tmp_path / "m", average=[str(small)]))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

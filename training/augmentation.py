@@ -309,10 +309,10 @@ _KINDS: dict[str, tuple[tuple[str, ...], float, Callable[[str, random.Random], s
     "other_chinese": (("zh",), 5.0, _other_chinese),
     "half_spaces": (("fa",), 2.0, _half_spaces),
     "respelling": ((), 2.5, _respelling),
-    "casing": ((), 1.5, _casing),
+    "casing": ((), 2.5, _casing),
     "emoji": ((), 1.0, _emoji),
     "punctuation": ((), 1.5, _punctuation),
     "digits": (("zh", "fa"), 0.7, _other_digits),
-    "greeting": ((), 1.0, _greeting),
+    "greeting": ((), 2.0, _greeting),
     "reference": ((), 1.5, _reference),
 }

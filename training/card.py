@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,11 @@ def _lines(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
         ),
         "",
         *_sources(manifest["sources"], "trained on"),
-        *(_sources(manifest["base"]["sources"], "before that, as a base, on") if manifest["base"].get("sources") else []),
+        *(
+            line
+            for base in _ancestors(manifest["base"])
+            for line in _sources(base["sources"], f"before that, as {base['name']}, on")
+        ),
         *_licences(manifest),
         "",
         "## How good",
@@ -103,6 +107,14 @@ def _bases(base: Mapping[str, Any]) -> list[str]:
     return lines + [f"  {line}" for line in _bases(base["of"])] if base.get("of") else lines
 
 
+def _ancestors(base: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The models that it went on from, newest first."""
+    if base.get("sources"):
+        yield base
+    if base.get("of"):
+        yield from _ancestors(base["of"])
+
+
 def _sources(sources: Sequence[Mapping[str, Any]], when: str) -> list[str]:
     """A table of sources; our labels on public sets are one line for each licence."""
     annotated: Counter[tuple[str, str]] = Counter()
@@ -124,7 +136,8 @@ def _sources(sources: Sequence[Mapping[str, Any]], when: str) -> list[str]:
 
 
 def _licences(manifest: Mapping[str, Any]) -> list[str]:
-    kinds = {source.get("licence") for source in (*manifest["sources"], *manifest["base"].get("sources", ()))}
+    stages = [manifest["sources"], *(base["sources"] for base in _ancestors(manifest["base"]))]
+    kinds = {source.get("licence") for sources in stages for source in sources}
     return [SILENT] if "silent" in kinds else []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from data.errors import ConfigError
+from data.toml_files import read_toml, written_value
 
 POOLINGS = ("mean", "first")
 PRECISIONS = ("auto", "bfloat16", "float32")
@@ -57,6 +57,9 @@ class TrainingConfig:
     """The model folder to write; must not exist. Checkpoints go to `<output>.checkpoints` beside it."""
     base: str = ""
     """A Hugging Face checkpoint folder, a model folder of ours, or a hub id; the shipped model if empty."""
+    average: tuple[str, ...] = ()
+    """Model folders trained from the same start as `base`, for the same labels: training starts from the mean of all their weights.
+    Source: Wortsman et al. 2022, Model soups."""
     taxonomy: str = ""
     """A taxonomy file; the one in the package if empty."""
 
@@ -115,6 +118,10 @@ class TrainingConfig:
     """Classes of licence whose sources may train: `ok`, `silent` (none is stated), `nc` (see docs/sources.md). Empty: all. Rows of
     sources that `data/sources.toml` does not know are your own and always train; test rows are not filtered."""
 
+    languages: tuple[str, ...] = ()
+    """Languages whose rows train, calibrate and set thresholds, by code: ["zh", "en"]. Empty: all. Test rows are not filtered:
+    the figures show what a language gets that taught nothing."""
+
     quantization_aware: float = 0.25
     """Share of the steps, 0 to 1, at the end, in which weights and activations are rounded as the int8 graph rounds them, so that
     it answers as torch does; such a step takes 1.7 times as long. Nothing where `onnx_format` is float32."""
@@ -165,19 +172,17 @@ class TrainingConfig:
 
     @classmethod
     def read(cls, path: str | Path, changes: Sequence[str] = (), **overrides: Any) -> TrainingConfig:
-        """Read a TOML file; `changes` are `key=value` from the command line, `overrides` win over both."""
+        """Read a TOML file; `changes` are `key=value` from the command line, `overrides` win over both.
+
+        A key `like` in the file names another one, beside it, whose settings it takes where it has none of its own.
+        """
         path = Path(path)
-        try:
-            document = tomllib.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            raise ConfigError(f"{path}: no such file. See training/quickstart.toml for an example.") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"{path}: not a TOML file in UTF-8: {error}") from error
+        document = _read_document(path, ())
         for change in changes:
             key, equals, written = change.partition("=")
             if not equals:
                 raise ConfigError(f"--set {change}: write key=value, for example learning_rate=5e-5")
-            document[key.strip()] = _written_value(written.strip())
+            document[key.strip()] = written_value(written.strip())
         document.update({key: value for key, value in overrides.items() if value is not None})
         return cls.from_dict(document, where=str(path))
 
@@ -228,7 +233,9 @@ class TrainingConfig:
             if tracker not in TRACKERS:
                 faults.append(f"report_to has '{tracker}'; known: {', '.join(TRACKERS)}")
             elif importlib.util.find_spec(tracker) is None:
-                faults.append(f"report_to has '{tracker}', which is not installed: pip install 'feedback-classifier[tracking]'")
+                faults.append(
+                    f"report_to has '{tracker}', which is not installed; in the repository's folder: pip install -e '.[tracking]'"
+                )
         if self.layer_decay > 1:
             faults.append(f"layer_decay is {self.layer_decay}; at most 1")
         for key, allowed in (("pooling", POOLINGS), ("precision", PRECISIONS), ("onnx_format", ONNX_FORMATS)):
@@ -246,6 +253,20 @@ class TrainingConfig:
         return faults
 
 
+def _read_document(path: Path, readers: Sequence[Path]) -> dict[str, Any]:
+    """The settings of a file and of those that it is like; readers: the files that led here."""
+    if path in readers:
+        raise ConfigError(f"{path}: is like itself, by way of {', '.join(map(str, readers))}. Take one `like` out.")
+    wanted = f", named by `like` in {readers[-1]}." if readers else ". See training/quickstart.toml for an example."
+    document = read_toml(path, ConfigError, wanted)
+    like = document.pop("like", None)
+    if like is None:
+        return document
+    if not isinstance(like, str):
+        raise ConfigError(f"{path}: like is {like!r}; write the name of one file")
+    return _read_document(path.parent / like, (*readers, path)) | document
+
+
 def _type_faults(config: TrainingConfig) -> list[str]:
     faults = []
     for key, hint in get_type_hints(TrainingConfig).items():
@@ -261,10 +282,3 @@ def _type_faults(config: TrainingConfig) -> list[str]:
         elif not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
             faults.append(f"{key} is {value!r}; write a value of type {hint.__name__}")
     return faults
-
-
-def _written_value(written: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {written}")["value"]
-    except tomllib.TOMLDecodeError:
-        return written

@@ -164,20 +164,16 @@ class EncodedRows:
 
 @dataclass(frozen=True)
 class Collate:
-    """Make a batch, padded to its longest row: most messages are far below the window."""
+    """Make a batch, padded to its longest row."""
 
     pad_id: int
 
     def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         import torch
 
-        longest = max(len(item["input_ids"]) for item in items)
-        input_ids = torch.full((len(items), longest), self.pad_id, dtype=torch.long)  # (batch, length)
-        attention_mask = torch.zeros((len(items), longest), dtype=torch.long)
-        for number, item in enumerate(items):
-            length = len(item["input_ids"])
-            input_ids[number, :length] = torch.tensor(item["input_ids"])
-            attention_mask[number, :length] = 1
+        from training.padding import padded
+
+        input_ids, attention_mask = padded([item["input_ids"] for item in items], self.pad_id)  # (batch, length)
         batch = {"input_ids": input_ids, "attention_mask": attention_mask}
         for name in ("positive", "considered", "weight"):
             batch[name] = torch.from_numpy(np.stack([item[name] for item in items]))

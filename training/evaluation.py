@@ -34,6 +34,7 @@ from training.metrics import (
     label_counts,
     macro_f1,
     macro_recall,
+    surest_error_share,
 )
 from training.parts import OWN_CORPUS, read_parts
 from training.slices import is_latin_persian, is_short, is_traditional
@@ -210,6 +211,7 @@ def _cell(
         "calibration_error_interval": [_rounded(value) for value in _calibration_interval(judged, seed)],
         "abstained": _rounded(float((~sure).mean())),
         "accuracy_where_sure": _rounded(accuracy(judged.take(sure))) if sure.any() else None,
+        "surest_error_share": _rounded(share) if np.isfinite(share := surest_error_share(judged)) else None,
         "labels": {
             name: {
                 "rows": int(true[i]),

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +14,24 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import SequentialSampler
 from transformers import (
     EarlyStoppingCallback,
-    EvalPrediction,
-    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
     TrainerState,
     TrainingArguments,
-    set_seed,
 )
 
 from data.errors import ConfigError
 from data.rows import Row
 from data.taxonomy import Taxonomy
-from serving.model_folder import ALL_LANGUAGES
-from training.calibration import calibrated, fit_thresholds
 from training.checkpoints import newest_checkpoint
 from training.config import TrainingConfig
 from training.encoding import (
     Collate,
     EncodedRows,
-    Targets,
     encode_targets,
     label_frequencies,
     positive_weights,
@@ -48,13 +39,12 @@ from training.encoding import (
     without_unlearnable,
 )
 from training.head_start import fit_head
-from training.metrics import judge, macro_f1
-from training.model import Base, MultiTaskLoss, Network, set_dropout, start_head
+from training.loop import Progress, bfloat16_is_fast, fast_attention, finished_state, prepare, run, trainer_arguments
+from training.model import Base, MultiTaskLoss, Network, check_window, set_dropout, start_head
 from training.quantization import Rounding
+from training.validation import SCORE, ValidationScores
 
 logger = logging.getLogger(__name__)
-
-SCORE = "mean_macro_f1"
 
 
 def fit(
@@ -64,9 +54,7 @@ def fit(
 
     resume: go on from the newest whole checkpoint of the same configuration, if there is one.
     """
-    set_seed(config.seed)
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    prepare(config.seed, config.threads)
     set_dropout(base.encoder, config.encoder_dropout)
     network = Network(base.encoder, taxonomy, config.pooling, config.dropout)
     targets, unlearnable = without_unlearnable(encode_targets(train, taxonomy), taxonomy)
@@ -76,7 +64,7 @@ def fit(
     network.close([tuple(label.split(".", 1)) for label in unlearnable], taxonomy)
     if taken:
         logger.info("Took over %d labels' rows of the base's head", taken)
-    _check_window(base, config)
+    check_window(base, config.window_length)
     base.tokenizer.enable_truncation(config.window_length)
     train_set = EncodedRows(
         train, base.tokenizer, targets, row_weights(train, targets, taxonomy, config.class_balance, config.source_balance)
@@ -109,19 +97,18 @@ def fit(
         train_dataset=train_set,
         eval_dataset=validation_set if validation else None,
         data_collator=Collate(base.pad_id),
-        compute_metrics=_Scores(taxonomy, validation_targets, [row.primary_language for row in validation]) if validation else None,
+        compute_metrics=ValidationScores(taxonomy, validation_targets, validation) if validation else None,
         callbacks=[
             _Progress(),
             *([_RoundAtTheEnd(rounding, math.floor(steps * (1 - rounded_share)))] if rounding else []),
             *([EarlyStoppingCallback(config.patience)] if config.patience and validation else []),
         ],
     )
-    trainer.remove_callback(PrinterCallback)
     trainer.config = config
     if checkpoint:
         logger.info("Going on from %s", checkpoint)
     if not checkpoint or not _take_finished(trainer, checkpoint, steps):
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        run(trainer, checkpoint)
     if rounding:
         rounding.end(on_grid=rounded_share > 0)
     network.cpu()  # whatever it was trained on: it is exported from here
@@ -161,12 +148,9 @@ def total_steps(rows: int, config: TrainingConfig) -> int:
 
 
 def _take_finished(trainer: _MultiTaskTrainer, checkpoint: Path, steps: int) -> bool:
-    """Take over the best weights of a run that had all its steps before it was killed; False if steps are left.
-
-    The Trainer would take one more step from there.
-    """
-    state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
-    if state.global_step < steps:
+    """Take over the best weights of a run that had all its steps before it was killed; False if steps are left."""
+    state = finished_state(checkpoint, steps)
+    if state is None:
         return False
     best = checkpoint.with_name(Path(state.best_model_checkpoint or checkpoint).name)
     model: Any = trainer.model
@@ -175,40 +159,17 @@ def _take_finished(trainer: _MultiTaskTrainer, checkpoint: Path, steps: int) -> 
     return True
 
 
-def bfloat16_is_fast() -> bool:
-    """Whether training in bfloat16 pays here: a GPU that has it, or a processor with AMX or AVX-512 bfloat16."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    try:
-        flags = Path("/proc/cpuinfo").read_text("utf-8")
-    except OSError:
-        return False
-    return "amx_bf16" in flags or "avx512_bf16" in flags
-
-
-class _Progress(TrainerCallback):
-    """A line now and then for whoever waits: steps, loss, time left, and every evaluation's mean."""
-
-    def __init__(self) -> None:
-        self.started = time.monotonic()
-        self.first_step = 0
-
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.started, self.first_step = time.monotonic(), state.global_step
+class _Progress(Progress):
+    """Besides, every evaluation's mean."""
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        if not state.is_world_process_zero or not logs:
-            return
-        if f"eval_{SCORE}" in logs:
-            logger.info("Step %d: mean macro-F1 over language and task %.1f", state.global_step, 100 * logs[f"eval_{SCORE}"])
-        elif "loss" in logs:
-            done = max(state.global_step - self.first_step, 1)
-            left = (time.monotonic() - self.started) / done * (state.max_steps - state.global_step)
-            logger.info(
-                "Step %d of %d, loss %.3f, about %.0f s left", state.global_step, state.max_steps, float(logs["loss"]), left
-            )
+        if logs and f"eval_{SCORE}" in logs:
+            if state.is_world_process_zero:
+                logger.info("Step %d: mean macro-F1 over language and task %.1f", state.global_step, 100 * logs[f"eval_{SCORE}"])
+        else:
+            super().on_log(args, state, control, logs)
 
 
 class _RoundAtTheEnd(TrainerCallback):
@@ -233,9 +194,7 @@ class _WithLoss(nn.Module):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, positive: Tensor, considered: Tensor, weight: Tensor
     ) -> dict[str, Tensor]:
-        # On processors the fused attention's backward pass takes three times as long as the plain one's (torch 2.13).
-        plain = sdpa_kernel(SDPBackend.MATH) if input_ids.device.type == "cpu" and self.training else nullcontext()
-        with plain:
+        with fast_attention(input_ids, self.training):
             logits = self.network(input_ids, attention_mask)
         return {"loss": self.loss(logits, positive, considered, weight), "logits": logits.float()}
 
@@ -274,36 +233,6 @@ def parameter_groups(model: Any, config: TrainingConfig) -> list[dict[str, Any]]
     return [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
 
 
-class _Scores:
-    """Validation scores: macro-F1 by task and language, and their mean, which chooses the best checkpoint."""
-
-    def __init__(self, taxonomy: Taxonomy, targets: Targets, languages: Sequence[str]) -> None:
-        self.taxonomy = taxonomy
-        self.targets = targets
-        self.languages = np.array(languages)
-
-    def __call__(self, evaluated: EvalPrediction) -> dict[str, float]:
-        logits: npt.NDArray[np.float32] = np.asarray(evaluated.predictions, dtype=np.float32)
-        scores = calibrated(
-            self.taxonomy, logits, {task.name: {ALL_LANGUAGES: 1.0} for task in self.taxonomy}, list(self.languages)
-        )
-        thresholds = fit_thresholds(self.taxonomy, scores, self.targets)
-        result = {}
-        for task in self.taxonomy:
-            columns = self.taxonomy.columns(task.name)
-            limits = np.array([thresholds.get(task.name, {}).get(name, 0.5) for name in task.names])
-            chosen = scores[:, columns] >= limits
-            judged, rows = judge(
-                task, chosen, scores[:, columns], self.targets.positive[:, columns], self.targets.considered[:, columns]
-            )
-            for code in sorted(set(self.languages[rows])):
-                score = macro_f1(judged.take(self.languages[rows] == code))
-                if math.isfinite(score):
-                    result[f"f1_{task.name}_{code or 'unknown'}"] = score
-        result[SCORE] = float(np.mean(list(result.values()))) if result else 0.0
-        return result
-
-
 def _arguments(config: TrainingConfig, steps: int, has_validation: bool) -> TrainingArguments:
     every = max(1, math.ceil(steps / config.evaluations))
     bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and bfloat16_is_fast())
@@ -312,42 +241,22 @@ def _arguments(config: TrainingConfig, steps: int, has_validation: bool) -> Trai
         if has_validation
         else {"eval_strategy": "no"}
     )
-    return TrainingArguments(
-        output_dir=str(config.checkpoints),
-        use_cpu=not torch.cuda.is_available(),
-        bf16=bfloat16,
-        num_train_epochs=config.epochs,
-        max_steps=steps,
-        per_device_train_batch_size=config.batch_size,
-        per_device_eval_batch_size=max(config.batch_size, 64),
-        train_sampling_strategy="group_by_length",
-        lr_scheduler_type="linear",
+    return trainer_arguments(
+        config.checkpoints,
+        steps=steps,
+        every=every,
+        batch_size=config.batch_size,
         warmup_steps=math.ceil(steps * config.warmup_fraction),
-        max_grad_norm=1.0,
         seed=config.seed,
-        data_seed=config.seed,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=2,
-        logging_steps=max(1, min(100, every)),
-        disable_tqdm=True,
+        bfloat16=bfloat16,
+        num_train_epochs=config.epochs,
+        per_device_eval_batch_size=max(config.batch_size, 64),
+        max_grad_norm=1.0,
         label_names=["positive", "considered", "weight"],
-        remove_unused_columns=False,
         report_to=list(config.report_to) or "none",
         run_name=Path(config.output).name,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=False,
         **evaluates,
     )
-
-
-def _check_window(base: Base, config: TrainingConfig) -> None:
-    encoder: Any = base.encoder
-    positions = getattr(encoder.config, "max_position_embeddings", None)
-    # RoBERTa-like encoders number positions from the padding id + 1.
-    usable = positions - (base.pad_id + 1 if "roberta" in encoder.config.model_type else 0) if positions else None
-    if usable and config.window_length > usable:
-        raise ConfigError(f"window_length is {config.window_length}, the base reads at most {usable} pieces")
 
 
 def _move_multi_bias(network: Network, taxonomy: Taxonomy, by: npt.NDArray[np.float32]) -> None:

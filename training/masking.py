@@ -10,6 +10,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from training.padding import padded
+
 MASK_TOKENS = ("<mask>", "[MASK]")
 UNKNOWN_TOKENS = ("<unk>", "[UNK]")
 IGNORED = -100
@@ -65,13 +67,7 @@ class MaskingCollate:
     generator: torch.Generator | None = None
 
     def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        longest = max(len(item["input_ids"]) for item in items)
-        input_ids = torch.full((len(items), longest), self.pad_id, dtype=torch.long)  # (batch, length)
-        attention_mask = torch.zeros((len(items), longest), dtype=torch.long)
-        for number, item in enumerate(items):
-            length = len(item["input_ids"])
-            input_ids[number, :length] = torch.tensor(item["input_ids"])
-            attention_mask[number, :length] = 1
+        input_ids, attention_mask = padded([item["input_ids"] for item in items], self.pad_id)  # (batch, length)
         usable = (attention_mask == 1) & ~torch.isin(input_ids, torch.tensor(self.special, dtype=torch.long))
         hidden = usable & (torch.rand(input_ids.shape, generator=self.generator) < self.share)
         if not hidden.any():  # a batch of very short texts: one piece at least, so that the loss is a number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,32 @@ def load_base(name: str, layers: int = 0) -> Base:
     return Base(encoder, tokenizer, 0 if pad_id is None else int(pad_id), origin, head)
 
 
+def averaged(bases: Sequence[Base]) -> Base:
+    """The first base with the mean of all bases' weights, head included. Raises ConfigError where they are not of one shape.
+
+    Source: Wortsman et al. 2022, Model soups: averaging weights of multiple fine-tuned models; uniform soup.
+    """
+    first, *others = bases
+    if not others:
+        return first
+    states = [base.encoder.state_dict() for base in bases]
+    for base, state in zip(others, states[1:], strict=True):
+        same = {name: tensor.shape for name, tensor in state.items()} == {name: tensor.shape for name, tensor in states[0].items()}
+        if not same or base.tokenizer.to_str() != first.tokenizer.to_str() or set(base.head) != set(first.head):
+            raise ConfigError(
+                f"average: {base.origin['name']} cannot be averaged with {first.origin['name']}: shapes, tokenizer or labels "
+                "differ. Name model folders that were trained from the same start."
+            )
+    means = {
+        name: torch.stack([state[name] for state in states]).mean(0) if tensor.is_floating_point() else tensor
+        for name, tensor in states[0].items()
+    }
+    first.encoder.load_state_dict(means)
+    head = {label: torch.stack([base.head[label] for base in bases]).mean(0) for label in first.head}
+    origin = {**first.origin, "averaged_with": [base.origin["name"] for base in others]}
+    return replace(first, origin=origin, head=head)
+
+
 def keep_layers(encoder: nn.Module, count: int) -> None:
     """Keep `count` of an encoder's layers, evenly spread from the first to the last, in place."""
     config: Any = encoder.config
@@ -185,6 +211,16 @@ def keep_layers(encoder: nn.Module, count: int) -> None:
     if isinstance(getattr(config, "layer_types", None), list):
         config.layer_types = [config.layer_types[index] for index in kept]
     config.num_hidden_layers = count
+
+
+def check_window(base: Base, window_length: int) -> None:
+    """Refuse, with ConfigError, a window of more pieces than the base has positions for."""
+    config: Any = base.encoder.config
+    positions = getattr(config, "max_position_embeddings", None)
+    # RoBERTa-like encoders number positions from the padding id + 1.
+    usable = positions - (base.pad_id + 1 if "roberta" in config.model_type else 0) if positions else None
+    if usable and window_length > usable:
+        raise ConfigError(f"window_length is {window_length}, the base reads at most {usable} pieces")
 
 
 def set_dropout(encoder: nn.Module, share: float) -> None:

@@ -30,6 +30,8 @@ def read_parts(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, list[Row
         parts[row.split or "train"].append(row)
     for name in ("train", "validation"):  # thresholds and temperatures are learnt too
         parts[name] = _licensed(parts[name], config.licences)
+        if config.languages:
+            parts[name] = [row for row in parts[name] if row.primary_language in config.languages]
     if config.rows_per_source or config.source_rows:
         parts["train"] = _at_most_per_source(parts["train"], config.rows_per_source, config.source_rows)
     if config.validation_sources:

@@ -10,8 +10,7 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -20,18 +19,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import (
-    PreTrainedTokenizerFast,
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import PreTrainedTokenizerFast, Trainer, TrainerControl, TrainerState, TrainingArguments
 
 from data.errors import ConfigError, DataError
 from data.tables import Record, names_of, open_table
@@ -39,9 +27,10 @@ from data.text import normalise
 from data.variants import as_read
 from training.aside import refuse_existing, written_aside
 from training.checkpoints import claim_folder, newest_checkpoint
-from training.fit import bfloat16_is_fast
-from training.masking import IGNORED, MaskingCollate, Windows, mask_id, special_ids
-from training.model import Base, load_base, set_dropout
+from training.loop import Progress, bfloat16_is_fast, finished_state, prepare, run, trainer_arguments
+from training.masked_model import MaskedModel, fit_head, mean_loss
+from training.masking import MaskingCollate, Windows, mask_id, special_ids
+from training.model import Base, check_window, load_base, set_dropout
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +38,6 @@ HELD_OUT_SHARE = 0.02
 HELD_OUT_TEXTS = 1000
 """Texts kept out of training at most, chosen by hash, on which the loss is measured."""
 MIN_TEXTS = 50
-HEAD_STEPS = 300
-"""Optimizer steps of the fresh head alone, at most a fifth of all, before the encoder moves."""
-HEAD_LEARNING_RATE = 1e-3
 SAVED_EVERY = 1000
 """Steps between checkpoints at most; a quarter of the run if that is less."""
 WARMUP = 0.06
@@ -130,7 +116,7 @@ def pretrain(settings: PretrainSettings, resume: bool = False) -> PretrainReport
     refuse_existing(output)
     texts, held_out = read_texts(settings)
     base = load_base(settings.base)
-    _check_window(base, settings)
+    check_window(base, settings.window_length)
     document: dict[str, Any] = {**asdict(settings), "texts": list(settings.texts)}
     claim_folder(settings.checkpoints, document, settings.texts, resume, later=frozenset({"threads"}))
     started = time.monotonic()
@@ -169,58 +155,30 @@ def read_texts(settings: PretrainSettings) -> tuple[list[str], list[str]]:
         raise DataError(f"{', '.join(settings.texts)}: {len(texts)} different texts; at least {MIN_TEXTS} are needed.")
     by_hash = sorted(texts, key=lambda text: sha256(text.encode("utf-8", "surrogatepass")).digest())
     held_out = set(by_hash[: min(max(10, round(HELD_OUT_SHARE * len(texts))), HELD_OUT_TEXTS)])
-    return [text for text in texts if text not in held_out], sorted(held_out, key=len)
-
-
-class _MaskedModel(nn.Module):
-    """The encoder under a fresh head that guesses hidden pieces; the guess is compared with the encoder's own word rows."""
-
-    def __init__(self, encoder: Any, vocabulary: int) -> None:
-        super().__init__()
-        self.encoder: Any = encoder
-        rows, width = encoder.get_input_embeddings().weight.shape
-        self.dense = nn.Linear(encoder.config.hidden_size, width)
-        self.norm = nn.LayerNorm(width)
-        self.bias = nn.Parameter(torch.zeros(rows))
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        # On processors the fused attention's backward pass takes three times as long as the plain one's (torch 2.13).
-        plain = sdpa_kernel(SDPBackend.MATH) if input_ids.device.type == "cpu" and self.training else nullcontext()
-        with plain:
-            states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (batch, length, hidden)
-        return {"loss": self.guess_loss(states[targets != IGNORED], targets[targets != IGNORED])}
-
-    def guess_loss(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy in nats. states: (hidden pieces, hidden). targets: (hidden pieces,)."""
-        guesses = self.norm(nn.functional.gelu(self.dense(states)))
-        logits = nn.functional.linear(guesses, self.encoder.get_input_embeddings().weight, self.bias)
-        return nn.functional.cross_entropy(logits.float(), targets)
+    return [text for text in texts if text not in held_out], sorted(held_out, key=lambda text: (len(text), text))
 
 
 def _fit(
     settings: PretrainSettings, base: Base, texts: Sequence[str], held_out: Sequence[str], resume: bool
-) -> tuple[_MaskedModel, float, int]:
+) -> tuple[MaskedModel, float, int]:
     """Train; returns the model, the held-out loss before the encoder moved, and the steps."""
-    set_seed(settings.seed)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    prepare(settings.seed, settings.threads)
     set_dropout(base.encoder, 0.0)  # one pass over many texts does not need it, and it takes a fifth of the time on a processor
     windows = Windows(texts, base.tokenizer, settings.window_length)
     steps = math.ceil(math.ceil(len(windows) / settings.batch_size) * settings.epochs)
     steps = min(steps, settings.max_steps) if settings.max_steps else steps
-    model = _MaskedModel(base.encoder, base.tokenizer.get_vocab_size())
+    model = MaskedModel(base.encoder)
     checkpoint = newest_checkpoint(settings.checkpoints) if resume else None
     arguments = _arguments(settings, steps)
     if checkpoint is None:
-        _fit_head(model, windows, _collate(base, settings), settings, steps)
+        fit_head(model, windows, _collate(base, settings), settings.batch_size, settings.seed, steps)
         before = _held_out_loss(model, base, held_out, settings)
         (settings.checkpoints / STARTED).write_text(json.dumps({"loss_before": before}), "utf-8")
         logger.info("Loss on %d held-out texts, the base as it is: %.3f", len(held_out), before)
     else:
         before = float(json.loads((settings.checkpoints / STARTED).read_text("utf-8"))["loss_before"])
         logger.info("Going on from %s", checkpoint)
-        if TrainerState.load_from_json(str(checkpoint / "trainer_state.json")).global_step >= steps:
-            # It had all its steps before it was killed; the Trainer would take one more.
+        if finished_state(checkpoint, steps):
             model.load_state_dict(load_file(checkpoint / "model.safetensors"))
             return model, before, steps
     trainer = Trainer(
@@ -230,97 +188,40 @@ def _fit(
         data_collator=_collate(base, settings),
         callbacks=[_Progress(lambda: _held_out_loss(model, base, held_out, settings))],
     )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    run(trainer, checkpoint)
     model.cpu()
     return model, before, steps
 
 
-def _fit_head(model: _MaskedModel, windows: Windows, collate: MaskingCollate, settings: PretrainSettings, steps: int) -> None:
-    """Fit the fresh head on the untouched encoder, so that its first gradients do not harm it."""
-    parameters = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
-    optimizer = torch.optim.AdamW(parameters, lr=HEAD_LEARNING_RATE, weight_decay=0.0)
-    order = torch.randperm(len(windows), generator=torch.Generator().manual_seed(settings.seed)).tolist()
-    model.eval()
-    for step in range(min(HEAD_STEPS, max(steps // 5, 1))):
-        start = step * settings.batch_size % len(order)
-        batch = collate([windows[number] for number in order[start : start + settings.batch_size]])
-        with torch.inference_mode():
-            states = model.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
-        chosen = batch["targets"] != IGNORED
-        optimizer.zero_grad()
-        loss = model.guess_loss(states[chosen].clone(), batch["targets"][chosen])
-        torch.autograd.backward(loss)
-        optimizer.step()
-
-
-def _held_out_loss(model: _MaskedModel, base: Base, held_out: Sequence[str], settings: PretrainSettings) -> float:
+def _held_out_loss(model: MaskedModel, base: Base, held_out: Sequence[str], settings: PretrainSettings) -> float:
     """Mean loss over the hidden pieces of the held-out texts; always the same pieces are hidden."""
     windows = Windows(held_out, base.tokenizer, settings.window_length)
-    collate = _collate(base, settings, torch.Generator().manual_seed(1))
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    total = pieces = 0.0
-    with torch.inference_mode():
-        for start in range(0, len(windows), settings.batch_size):
-            batch = collate([windows[number] for number in range(start, min(start + settings.batch_size, len(windows)))])
-            count = int((batch["targets"] != IGNORED).sum())
-            total += count * float(model(**{name: values.to(device) for name, values in batch.items()})["loss"])
-            pieces += count
-    model.train(was_training)
-    return total / pieces
+    return mean_loss(model, windows, _collate(base, settings, torch.Generator().manual_seed(1)), settings.batch_size)
 
 
-class _Progress(TrainerCallback):
-    """Steps, loss and time left now and then; the held-out loss at every checkpoint."""
+class _Progress(Progress):
+    """Besides, the held-out loss at every checkpoint."""
 
-    def __init__(self, held_out_loss: Any) -> None:
+    def __init__(self, held_out_loss: Callable[[], float]) -> None:
+        super().__init__()
         self.held_out_loss = held_out_loss
-        self.started = time.monotonic()
-        self.first_step = 0
-
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.started, self.first_step = time.monotonic(), state.global_step
-
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
-    ) -> None:
-        if logs and "loss" in logs:
-            done = max(state.global_step - self.first_step, 1)
-            left = (time.monotonic() - self.started) / done * (state.max_steps - state.global_step)
-            logger.info(
-                "Step %d of %d, loss %.3f, about %.0f s left", state.global_step, state.max_steps, float(logs["loss"]), left
-            )
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         logger.info("Step %d: held-out loss %.3f", state.global_step, self.held_out_loss())
 
 
 def _arguments(settings: PretrainSettings, steps: int) -> TrainingArguments:
-    every = max(1, min(math.ceil(steps / 4), SAVED_EVERY))
-    return TrainingArguments(
-        output_dir=str(settings.checkpoints),
-        use_cpu=not torch.cuda.is_available(),
-        bf16=bfloat16_is_fast(),
-        max_steps=steps,
-        per_device_train_batch_size=settings.batch_size,
-        train_sampling_strategy="group_by_length",
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="linear",
+    return trainer_arguments(
+        settings.checkpoints,
+        steps=steps,
+        every=max(1, min(math.ceil(steps / 4), SAVED_EVERY)),
+        batch_size=settings.batch_size,
         warmup_steps=math.ceil(steps * WARMUP),
-        weight_decay=0.01,
         seed=settings.seed,
-        data_seed=settings.seed,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=2,
-        logging_steps=max(1, min(100, every)),
-        disable_tqdm=True,
-        remove_unused_columns=False,
+        bfloat16=bfloat16_is_fast(),
+        learning_rate=settings.learning_rate,
+        weight_decay=0.01,
         report_to="none",
-        dataloader_num_workers=0,
-        dataloader_pin_memory=False,
     )
 
 
@@ -328,13 +229,6 @@ def _collate(base: Base, settings: PretrainSettings, generator: torch.Generator 
     tokenizer = base.tokenizer
     special = tuple({*special_ids(tokenizer), base.pad_id})
     return MaskingCollate(base.pad_id, mask_id(tokenizer), special, tokenizer.get_vocab_size(), settings.masked, generator)
-
-
-def _check_window(base: Base, settings: PretrainSettings) -> None:
-    positions = getattr(base.encoder.config, "max_position_embeddings", None)
-    usable = positions - (base.pad_id + 1 if "roberta" in base.encoder.config.model_type else 0) if positions else None
-    if usable and settings.window_length > usable:
-        raise ConfigError(f"window_length is {settings.window_length}, the base reads at most {usable} pieces")
 
 
 def save_base(base: Base, folder: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import ConfigError
+from data.toml_files import read_toml
 from training.evaluation import ALL
 
 F1_OF = "f1 "
@@ -52,10 +52,7 @@ class Reached:
 
 def read_targets(path: str | Path) -> list[Target]:
     """Read a file of targets. ConfigError names what is wrong in which of them."""
-    try:
-        document = tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file of targets: {error}. See training/recipe/targets.toml.") from error
+    document = read_toml(Path(path), ConfigError, ". See training/recipe/targets.toml for an example.")
     targets, faults = [], []
     for number, entry in enumerate(document.get("targets", []), 1):
         try:
@@ -101,4 +98,4 @@ def _reached(test: Mapping[str, Any], target: Target) -> Reached:
         value = cell["labels"].get(label, {}).get("f1")
         return Reached(target, cell["labels"].get(label, {}).get("rows", 0), value, None, beside.get("labels", {}).get(label))
     interval = cell.get(f"{target.metric}_interval")
-    return Reached(target, cell["rows"], cell[target.metric], tuple(interval) if interval else None, beside.get(target.metric))
+    return Reached(target, cell["rows"], cell.get(target.metric), tuple(interval) if interval else None, beside.get(target.metric))

@@ -45,13 +45,13 @@ def train(config: TrainingConfig, resume: bool = False) -> ModelFolder | None:
     """
     from training.augmentation import with_copies
     from training.fit import fit
-    from training.model import load_base
+    from training.model import averaged, load_base
 
     output = Path(config.output)
     refuse_existing(output)
     taxonomy = Taxonomy.read(config.taxonomy or DEFAULT_TAXONOMY)
     parts = read_parts(config, taxonomy)
-    base = load_base(config.base, config.layers)
+    base = averaged([load_base(name, config.layers) for name in (config.base, *config.average)])
     first = int(os.environ.get("RANK", "0")) == 0
     if first:
         claim_checkpoints(config, resume)
@@ -243,6 +243,7 @@ def _portable(config: TrainingConfig) -> dict[str, Any]:
     document = config.to_dict()
     document["rows"] = [Path(name).name for name in config.rows]
     document["output"] = Path(config.output).name
+    document["average"] = [Path(name).name for name in config.average]
     for key in ("base", "taxonomy"):
         document[key] = Path(document[key]).name if Path(document[key]).is_absolute() else document[key]
     return document
