@@ -1,8 +1,8 @@
 """Client of the feedback classifier's HTTP service; see README.md."""
 
 from feedback_client.client import AsyncFeedbackClient, FeedbackClient
-from feedback_client.errors import ClientError, NotAllowed, OtherVersion, RequestRefused, Unavailable
-from feedback_client.results import Answer, Failure, Label, Language, Message, Prediction, Sentence
+from feedback_client.errors import ClientError, JobFailed, NotAllowed, OtherVersion, RequestRefused, Unavailable
+from feedback_client.results import Answer, Failure, Job, Label, Language, Message, Prediction, Sentence
 
 __all__ = [
     "Answer",
@@ -10,6 +10,8 @@ __all__ = [
     "ClientError",
     "Failure",
     "FeedbackClient",
+    "Job",
+    "JobFailed",
     "Label",
     "Language",
     "Message",
@@ -20,4 +22,4 @@ __all__ = [
     "Sentence",
     "Unavailable",
 ]
-__version__ = "1.0.0"
+__version__ = "1.1.0"

@@ -3,11 +3,17 @@
 ClientError
 ├── RequestRefused     the service refused a request as a whole
 │   └── NotAllowed     the key is missing, wrong, or may not do this
+├── JobFailed          a job ended without a result
 ├── Unavailable        no answer within the patience: overloaded, stopping, or not reached
 └── OtherVersion       what answers speaks another version of the interface, or is no feedback service
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from feedback_client.results import Job
 
 
 class ClientError(Exception):
@@ -35,6 +41,14 @@ class NotAllowed(RequestRefused):
 
 class Unavailable(ClientError):
     """No answer within the patience."""
+
+
+class JobFailed(ClientError):
+    """A job failed or was cancelled: there is no result to wait for."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"job {job.id} ({job.name}) {job.state}" + (f": {job.error}" if job.error else ""))
+        self.job = job
 
 
 class OtherVersion(ClientError):

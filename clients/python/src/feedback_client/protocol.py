@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,6 +25,7 @@ VERSION_HEADER = "x-api-version"
 TRY_AGAIN = frozenset({429, 502, 503})
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 10.0
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 BODY_BYTES_AROUND = 200
 """Kept free in a body for the options around the messages; tasks come on top."""
 
@@ -32,7 +34,21 @@ BODY_BYTES_AROUND = 200
 class Call:
     method: str
     path: str
-    content: bytes | None = None
+    content: bytes | Path | None = None
+    """What is sent; of a path, the file that is there."""
+    query: Mapping[str, str] | None = None
+    once: bool = False
+    """Sent again only where it cannot have reached the service."""
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """A GET whose answer goes into a file, behind the bytes that are in it already."""
+
+    path: str
+    to: Path
+    method: str = "GET"
+    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +58,7 @@ class Pause:
 
 Outcome = httpx.Response | httpx.TransportError | None
 """Of a call its answer or what broke it, of a pause nothing."""
-Steps = Generator[Call | Pause, Outcome, Any]
+Steps = Generator[Call | Fetch | Pause, Outcome, Any]
 Result = Prediction | Failure
 
 
@@ -116,14 +132,18 @@ def classify(batch: Sequence[Message], options: Options, patience_s: float) -> S
     return results
 
 
-def exchange(call: Call, patience_s: float) -> Steps:
-    """The JSON that a call is answered, tried again for `patience_s` seconds at most while the service is not available."""
+def exchange(call: Call | Fetch, patience_s: float) -> Steps:
+    """What a call is answered, as JSON (None of a file that was fetched); tried again while the service is not available, for
+    `patience_s` seconds at most."""
     started = time.monotonic()
     pause = FIRST_PAUSE_S
     while True:
         outcome = yield call
+        if call.once and isinstance(outcome, httpx.TransportError) and not isinstance(outcome, NOT_SENT):
+            why = f"{call.method} {call.path}: {_why(outcome)}; the service may have taken it all the same"
+            raise Unavailable(why) from outcome
         if isinstance(outcome, httpx.Response) and outcome.status_code not in TRY_AGAIN:
-            return _read(outcome)
+            return _read(outcome, fetched=isinstance(call, Fetch))
         asked = _retry_after(outcome) if isinstance(outcome, httpx.Response) else None
         # Many clients that were refused together should not come back together.
         seconds = asked if asked is not None else pause * random.uniform(0.5, 1.0)
@@ -133,7 +153,7 @@ def exchange(call: Call, patience_s: float) -> Steps:
         pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
-def _read(response: httpx.Response) -> Any:
+def _read(response: httpx.Response, fetched: bool) -> Any:
     version = response.headers.get(VERSION_HEADER, "")
     if version.partition(".")[0] != VERSION:
         speaks = f"speaks version {version} of the interface" if version else "is no feedback service, or one without versions"
@@ -142,7 +162,7 @@ def _read(response: httpx.Response) -> Any:
             "Install the feedback-client of its version, or correct the address."
         )
     if response.is_success:
-        return response.json()
+        return None if fetched else response.json()
     error = response.json()["error"]
     kind = NotAllowed if response.status_code in (401, 403) else RequestRefused
     raise kind(response.status_code, error["code"], error["message"], error["field"], error["request_id"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 
@@ -86,6 +87,56 @@ class Failure:
     id: str | None
     code: str
     message: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file that is labelled by the service."""
+
+    id: str
+    state: str
+    """`waiting`, `running`, `stopping`, `done`, `failed` or `cancelled`."""
+    name: str
+    """Of the file as it was sent."""
+    rows: int
+    """Done so far: labelled and rejected."""
+    total: int | None
+    """Rows of the file, when it has been read once."""
+    rejects: int
+    """Rows that could not be labelled."""
+    model: str | None
+    error: str | None
+    """Why it failed, for people."""
+    created: datetime | None
+    started: datetime | None
+    finished: datetime | None
+    expires: datetime | None
+    """Forgotten then, with its files."""
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ("done", "failed", "cancelled")
+
+
+def job_of(document: Mapping[str, Any]) -> Job:
+    return Job(
+        id=document["id"],
+        state=document["state"],
+        name=document["name"],
+        rows=document["rows"],
+        total=document["total"],
+        rejects=document["rejects"],
+        model=document["model"],
+        error=document["error"],
+        created=_moment(document["created"]),
+        started=_moment(document["started"]),
+        finished=_moment(document["finished"]),
+        expires=_moment(document["expires"]),
+    )
+
+
+def _moment(written: str | None) -> datetime | None:
+    return None if written is None else datetime.fromisoformat(written.replace("Z", "+00:00"))
 
 
 def result_of(document: Mapping[str, Any]) -> Prediction | Failure:
