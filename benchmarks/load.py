@@ -7,7 +7,7 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -22,7 +22,9 @@ class Outcome:
     without_retry_after: int = 0
     """Refusals (429, 503) that do not say when to try again."""
     broken: int = 0
-    """Connections that ended without an answer."""
+    """Requests that got no answer."""
+    broken_idle_s: list[float] = field(default_factory=list)
+    """Of these, those on a connection that had been used before: how long it had been idle when they were sent."""
 
     @property
     def goodput(self) -> float:
@@ -34,8 +36,9 @@ class Outcome:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
-def request_of(texts: Sequence[str], port: int, path: str = "/v1/classify") -> bytes:
-    body = json.dumps({"texts": list(texts)}, ensure_ascii=False).encode()
+def request_of(texts: Sequence[str], port: int, path: str = "/v1/classify", more: Mapping[str, object] | None = None) -> bytes:
+    """The bytes of a request. more: options beside the texts."""
+    body = json.dumps({"texts": list(texts), **(more or {})}, ensure_ascii=False).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
@@ -45,14 +48,24 @@ def request_of(texts: Sequence[str], port: int, path: str = "/v1/classify") -> b
 class Connection:
     """One kept-alive connection; one request at a time."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, careless: bool = False) -> None:
+        """careless: use a kept connection without looking whether the server has closed it, which no HTTP client does."""
         self.port = port
+        self.careless = careless
+        self.used: float | None = None
+        """When its last answer came; None where it is new."""
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> tuple[int, bool]:
         """Send a request and read its answer: the status, and whether Retry-After stands in it. ConnectionError if none comes."""
+        if self._streams is not None and not self.careless and self._streams[0].at_eof():
+            self.close()
         if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self.port)
+            self.used = None
+            try:
+                self._streams = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError as error:
+                raise ConnectionError("not connected") from error
         reader, writer = self._streams
         try:
             writer.write(request)
@@ -62,6 +75,7 @@ class Connection:
         except (asyncio.IncompleteReadError, OSError, ValueError) as error:
             self.close()
             raise ConnectionError("no answer") from error
+        self.used = time.perf_counter()
         if b"connection: close" in head:
             self.close()
         return int(head[9:12]), b"\r\nretry-after:" in head
@@ -89,10 +103,12 @@ async def closed_load(port: int, requests: Sequence[bytes], callers: int, count:
     return outcome
 
 
-async def open_load(port: int, requests: Sequence[bytes], per_second: float, seconds: float, connections: int = 512) -> Outcome:
+async def open_load(
+    port: int, requests: Sequence[bytes], per_second: float, seconds: float, connections: int = 512, careless: bool = False
+) -> Outcome:
     """Requests at a steady rate, whatever becomes of those before; over `connections` that are kept."""
     outcome = Outcome()
-    idle = [Connection(port) for _ in range(connections)]
+    idle = [Connection(port, careless) for _ in range(connections)]
     tasks: set[asyncio.Task[None]] = set()
 
     async def call(request: bytes) -> None:
@@ -124,6 +140,8 @@ async def _ask(connection: Connection, request: bytes, outcome: Outcome) -> None
         status, retry_after = await connection.ask(request)
     except ConnectionError:
         outcome.broken += 1
+        if connection.used is not None:
+            outcome.broken_idle_s.append(begun - connection.used)
         return
     outcome.statuses[status] += 1
     if status == 200:

@@ -27,6 +27,9 @@ class Server:
     def all(self) -> list[psutil.Process]:
         return [self._process, *self._process.children(recursive=True)]
 
+    def runs(self) -> bool:
+        return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
+
     def cpu_seconds(self) -> float:
         """Processor time of all its processes since they started."""
         return sum(sum(process.cpu_times()[:2]) for process in self.all())
@@ -62,6 +65,14 @@ def pin(core: int | None) -> None:
 @contextmanager
 def running(command: Sequence[str], environment: Mapping[str, str], core: int | None, log: Path) -> Iterator[Server]:
     """A server process that answers `/v1/classify`; its output goes to `log`. `{port}` in the command is its port."""
+    with launched(command, environment, core, log) as server:
+        _wait(server, log)
+        yield server
+
+
+@contextmanager
+def launched(command: Sequence[str], environment: Mapping[str, str], core: int | None, log: Path) -> Iterator[Server]:
+    """The same, from the moment in which its process exists."""
     port = free_port()
     whole = {**os.environ, "OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True", "PORT": str(port), **environment}
     whole["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
@@ -71,7 +82,6 @@ def running(command: Sequence[str], environment: Mapping[str, str], core: int | 
             [sys.executable, *words], env=whole, cwd=ROOT, stdout=written, stderr=written, preexec_fn=lambda: pin(core)
         )
     try:
-        _wait(process, port, log)
         yield Server(psutil.Process(process.pid), port)
     finally:
         process.terminate()
@@ -83,13 +93,13 @@ def service(import_path: str) -> list[str]:
     return ["-m", "bentoml", "serve", import_path, "--port", "{port}", "--host", "127.0.0.1", "--working-dir", str(ROOT)]
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait(server: Server, log: Path) -> None:
     request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/classify", b'{"texts": ["ready?"]}', {"Content-Type": "application/json"}
+        f"http://127.0.0.1:{server.port}/v1/classify", b'{"texts": ["ready?"]}', {"Content-Type": "application/json"}
     )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if process.poll() is not None:
+        if not server.runs():
             break
         try:
             with urllib.request.urlopen(request, timeout=5):

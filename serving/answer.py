@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,8 @@ from serving.watch import Watch
 REQUEST_ID_HEADER = b"x-request-id"
 SCOPE_KEY = "feedback.request"
 MAX_TRANSLATED_BYTES = 65_536
+_KEPT = (b"allow", b"retry-after", b"content-range")
+"""Headers of the framework's errors that stay."""
 _VERSION = (VERSION_HEADER.lower().encode(), API_VERSION.encode())
 _CODES = {401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 408: "body_timeout",
           413: "too_large", 415: "unsupported_media_type", 422: "invalid_request", 429: "rate_limited", 500: "internal_error",
@@ -71,9 +74,11 @@ def code_of(status: int) -> str:
 class Answer:
     """Sends an answer with the request's id; errors of the framework are held back and translated into our shape."""
 
-    def __init__(self, state: RequestState, send: Send) -> None:
+    def __init__(self, state: RequestState, send: Send, last: Callable[[], bool]) -> None:
+        """last: whether the connection is to be closed behind the answer, because the service is on its way out."""
         self.state = state
         self._send = send
+        self._last = last
         self._held: Message | None = None
         self._body = bytearray()
 
@@ -86,7 +91,10 @@ class Answer:
             added = [(REQUEST_ID_HEADER, self.state.id.encode()), _VERSION, (b"x-content-type-options", b"nosniff")]
             if self.state.texts:
                 added.append((b"server-timing", _server_timing(self.state.watch)))
-            message["headers"] = [*message.get("headers", []), *added]
+            given = message.get("headers", [])
+            if self._last() and not any(name == b"connection" for name, _ in given):
+                added.append((b"connection", b"close"))
+            message["headers"] = [*given, *added]
         elif self._held is not None:
             self._body += message.get("body", b"")[: MAX_TRANSLATED_BYTES - len(self._body)]
             if message.get("more_body", False):
@@ -130,7 +138,5 @@ def _translate(start: Message, body: bytes) -> RequestError:
         if isinstance(detail, list) and detail and isinstance(detail[0], dict):
             where = ".".join(str(part) for part in detail[0].get("loc", ()))
             message = str(detail[0].get("msg", message))
-    kept = {
-        name.decode(): value.decode("latin-1") for name, value in start.get("headers", []) if name in (b"allow", b"retry-after")
-    }
+    kept = {name.decode(): value.decode("latin-1") for name, value in start.get("headers", []) if name in _KEPT}
     return RequestError(status, code_of(status), message if message.endswith(".") else message + ".", where or None, kept)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from data.errors import ConfigError
+from data.toml_files import written_value
 from serving.model_folder import OWN_KEYS, ModelFolder
 
 
@@ -53,7 +53,7 @@ def _apply(decisions: dict[str, Any], change: str) -> None:
     old = place[keys[-1]]
     if isinstance(old, dict):
         raise ConfigError(f"--set {change}: '{path.strip()}' is a table. Name one of its keys: {', '.join(old)}")
-    place[keys[-1]] = _checked(change, keys, old, _value(written.strip()))
+    place[keys[-1]] = _checked(change, keys, old, written_value(written.strip()))
 
 
 def _checked(change: str, keys: Sequence[str], old: Any, value: Any) -> Any:
@@ -86,10 +86,3 @@ def _is_rule(value: Any) -> bool:
 
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(entry, str) and entry.strip() for entry in value)
-
-
-def _value(written: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {written}")["value"]
-    except tomllib.TOMLDecodeError:
-        return written

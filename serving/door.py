@@ -86,7 +86,7 @@ class Door:
         if route in self.routes:
             state.route = route
         scope[SCOPE_KEY] = state
-        answer = Answer(state, send)
+        answer = Answer(state, send, lambda: self.reception.drain.begun)
         try:
             async with asyncio.timeout(self.settings.body_seconds) as limit:
                 await self._pass(scope, headers, receive, answer, limit)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from starlette.routing import Route
 
 from data import durable
 from data.errors import DataError
-from data.tables import format_of
+from data.packing import PACKED
+from data.tables import FORMATS, TEXT_FORMATS, format_of
 from serving.answer import SCOPE_KEY, JSONAnswer, RequestState
-from serving.job_store import CANCELLED, DONE, ENDED, RUNNING, Job, JobStore, new_id, new_job
+from serving.job_store import CANCELLED, DONE, ENDED, RUNNING, STOPPING, Job, JobStore, new_id, new_job
 from serving.job_worker import input_name, remove_files, result_files
 from serving.request import RequestError
 from serving.settings import VARIABLES, ServiceSettings
@@ -43,6 +44,19 @@ SWITCHES = {"scores": "scores", "excel": "excel", "redact": "redacted"}
 _YES, _NO = ("true", "1", "yes"), ("false", "0", "no")
 
 
+def _any_case(words: Iterable[str]) -> str:
+    """A pattern of any of these words in capitals or not, as JSON Schema can say it."""
+    return "|".join("".join(f"[{letter}{letter.upper()}]" if letter.isalpha() else re.escape(letter) for letter in word)
+                    for word in words)  # fmt: skip
+
+
+_ENDS = [end.lstrip(".") + packed for end, kind in FORMATS.items() for packed in (("", *PACKED) if kind in TEXT_FORMATS else ("",))]
+NAME = rf"^[^/\\\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+\.({_any_case(_ENDS)})$"
+"""A file's name: no folders, no control characters, no marks that turn the direction; half-spaces of Persian may be in it."""
+OUTPUT = f"^(\\.?({_any_case(_ENDS)}))?$"
+SWITCH = f"^({_any_case((*_YES, *_NO))})$"
+
+
 def route_of(path: str) -> str | None:
     """The route that a path is of, for logs and metrics; None if it is none of jobs."""
     if path == UPLOAD:
@@ -58,12 +72,22 @@ def job_routes(settings: ServiceSettings) -> list[Route]:
     routes = _Routes(settings, JobStore(settings.jobs_url))
     files = [Route(f"{UPLOAD}/{{id}}/{name}", routes.file(name), methods=["GET"]) for name in ("result", "rejects", "manifest")]
     return [
-        Route(UPLOAD, routes.create, methods=["POST"]),
-        Route(UPLOAD, routes.listed, methods=["GET"]),
-        Route(f"{UPLOAD}/{{id}}", routes.show, methods=["GET"]),
-        Route(f"{UPLOAD}/{{id}}", routes.cancel, methods=["DELETE"]),
+        _route(UPLOAD, POST=routes.create, GET=routes.listed),
+        _route(f"{UPLOAD}/{{id}}", GET=routes.show, DELETE=routes.cancel),
         *files,
     ]
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _route(path: str, **endpoints: Endpoint) -> Route:
+    """One route by method: two of the same path would each name only their own methods in `Allow`."""
+
+    async def answer(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, answer, methods=list(endpoints))
 
 
 class _Routes:
@@ -151,6 +175,7 @@ class _Routes:
                 raise RequestError(404, "not_found", f"There is no {name}: {what}.")
             stem = re.sub(r"\.[A-Za-z0-9.]+$", "", job.name) or "labelled"
             end = path.name.removeprefix("labelled")
+            _state(request).own = False  # Starlette refuses a wrong Range by itself; the door puts that into our shape
             return FileResponse(path, filename=f"{stem}-labelled{end}", media_type="application/octet-stream")
 
         return send
@@ -182,17 +207,18 @@ def read_options(request: Request, settings: ServiceSettings) -> tuple[str, str,
     if len(given) < len(request.query_params.multi_items()):
         raise _wrong("", "An option stands twice.")
     name = given.pop("name", "")
-    if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable() or "/" in name or "\\" in name:
-        raise _wrong("name", "Name the file, for example name=archive.csv; its end says the format.")
-    ends = _ends(name)
-    end = given.pop("output", "") or ends
-    output = f"labelled.{end.lstrip('.')}"
+    end = given.pop("output", "").lower() or _ends(name)
+    output = f"labelled.{end.removeprefix('.')}"
     for field, path in (("name", name), ("output", output)):
+        if not path or len(path) > MAX_NAME_CHARACTERS or re.search(r"[/\\]", path):
+            raise _wrong(field, "Name the file, for example name=archive.csv; its end says the format.")
         try:
             format_of(path)
         except DataError as error:
             raise _wrong(field, str(error)) from None
-    if not re.fullmatch(r"labelled(\.[a-z0-9]{1,12}){1,2}", output):
+        if not re.fullmatch(NAME, path):
+            raise _wrong(field, "Control characters do not belong into a name.")
+    if output.removeprefix("labelled.") not in _ENDS:
         raise _wrong("output", "Write a format: csv, jsonl, parquet, xlsx, csv.gz.")
     webhook = given.pop("webhook", None)
     if webhook is not None:
@@ -200,7 +226,7 @@ def read_options(request: Request, settings: ServiceSettings) -> tuple[str, str,
     options: dict[str, Any] = {}
     for field, value in given.items():
         if field in SWITCHES:
-            if value.lower() not in (*_YES, *_NO):
+            if not re.fullmatch(SWITCH, value):
                 raise _wrong(field, "Write true or false.")
             options[SWITCHES[field]] = value.lower() in _YES
         elif field in TEXTS:
@@ -235,7 +261,7 @@ def job_document(job: Job) -> dict[str, Any]:
         links.update({name: f"{UPLOAD}/{job.id}/{name}" for name in ("result", "manifest")})
         if job.rejects:
             links["rejects"] = f"{UPLOAD}/{job.id}/rejects"
-    state = "stopping" if job.state == RUNNING and job.cancel else job.state
+    state = STOPPING if job.state == RUNNING and job.cancel else job.state
     return {
         "id": job.id, "state": state, "name": job.name, "bytes": job.bytes,
         "created": _moment(job.created), "started": _moment(job.started), "finished": _moment(job.finished),
@@ -250,8 +276,13 @@ def _moment(seconds: float | None) -> str | None:
 
 
 def _owner(request: Request) -> str:
+    key = _state(request).key
+    return key.name if key is not None else ""
+
+
+def _state(request: Request) -> RequestState:
     state: RequestState = request.scope[SCOPE_KEY]
-    return state.key.name if state.key is not None else ""
+    return state
 
 
 def _wrong(field: str, message: str) -> RequestError:

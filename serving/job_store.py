@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 ENDED = (DONE, FAILED, CANCELLED)
+STOPPING = "stopping"
+"""What callers are shown of a running job that was cancelled."""
 LEASE_S = 60.0
 """A job whose worker has not been heard of for so long is taken up by another."""
 MAX_ATTEMPTS = 5
 """A job during which so many workers died is given up."""
+WEBHOOK_STATES = ("due", "sent", "failed")
 LISTED = 100
 GIVEN_UP = "Given up: its workers died again and again."
 

@@ -5,33 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from serving.classifier import FeedbackClassifier
+from serving.described import ANY, JSON, REFUSALS, answer, get, refusal, refusal_name, refusals
+from serving.job_openapi import job_paths
 from serving.request import API_VERSION, VERSION_HEADER
 from serving.schemas import Schema, reference, schemas
 from serving.settings import VARIABLES, ServiceSettings
 
-JSON = "application/json"
 EXAMPLES = {
     "zh": "手机很好用。可是快递太慢了，等了一个星期！我想退款。",
     "en": "The phone itself is great. But the parcel came a week late and nobody answers my calls!",
     "fa": "گوشي عالي بود. ولی بسته یک هفته دیر رسید و پشتیبانی هم جواب نمی‌دهد!",
 }
 """Messages composed for this document; the Persian one has Arabic letters, to show a repair."""
-REFUSALS = {
-    400: "Not UTF-8, not JSON, or nested too deeply.",
-    401: "Keys are asked for, and this is none of them.",
-    403: "The key may not do this.",
-    408: "The body did not come in time.",
-    409: "The folder holds no model that answers; the one before goes on.",
-    413: "The body is over the limit.",
-    415: "Not `application/json`, or compressed.",
-    422: "A field is wrong, or there are too many texts.",
-    429: "More requests than the key may send; `Retry-After` says when to come back.",
-    500: "Our fault; the request id finds it in the log.",
-    503: "Overloaded, stopping or not ready; `Retry-After` says when to come back.",
-    504: "Not answered in time.",
-}
-ANY = (401, 408, 413, 429, 500, 503, 504)
-"""What any route but the probes may answer."""
 
 
 class OpenAPI:
@@ -63,29 +48,29 @@ def openapi_document(classifier: FeedbackClassifier, settings: ServiceSettings) 
         "security": [{}, {"key": []}],
         "paths": {
             "/v1/classify": {"post": _classify(classifier)},
-            "/v1/model": {"get": _get("model", "Version, manifest and metrics of what serves", reference("Model"))},
+            "/v1/model": {"get": get("model", "Version, manifest and metrics of what serves", reference("Model"))},
             "/v1/model/reload": {"post": _reload()},
-            "/v1/taxonomy": {"get": _get("taxonomy", "Tasks and labels, named in three languages", reference("Taxonomy"))},
+            "/v1/taxonomy": {"get": get("taxonomy", "Tasks and labels, named in three languages", reference("Taxonomy"))},
             "/livez": {"get": _probe("livez", "Whether the process runs", reference("Alive"))},
             "/healthz": {"get": _probe("healthz", "The same as /livez", reference("Alive"))},
             "/readyz": {
                 "get": _probe("readyz", "Whether it answers: after real inference, before draining", reference("Ready"), 503)
             },
-            "/v1/limits": {"get": _get("limits", "What one request may hold", reference("Limits"))},
+            "/v1/limits": {"get": get("limits", "What one request may hold", reference("Limits"))},
             "/metrics": {"get": _metrics()},
-            "/openapi.json": {
-                "get": _get("openapi", "This document", {"type": "object", "required": ["openapi", "info", "paths"]})
-            },
+            "/openapi.json": {"get": get("openapi", "This document", {"type": "object", "required": ["openapi", "info", "paths"]})},
             "/classify": {"post": _typed(settings)},
-            "/schema.json": {"get": _get("schema", "BentoML's own description of its typed API", {"type": "object"})},
+            "/schema.json": {"get": get("schema", "BentoML's own description of its typed API", {"type": "object"})},
+            **job_paths(settings),
         },
         "components": {
             "schemas": schemas(taxonomy, settings),
-            "responses": {_refusal_name(status): _refusal(status, text) for status, text in REFUSALS.items()},
+            "responses": {refusal_name(status): refusal(status, text) for status, text in REFUSALS.items()},
             "headers": {
                 "X-Request-Id": {"description": "The caller's own, or a new one.", "required": True, "schema": {"type": "string"}},
                 VERSION_HEADER: {"description": "Of the interface.", "schema": {"type": "string"}},
                 "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+                "Location": {"description": "Path of the job.", "required": True, "schema": {"type": "string"}},
             },
             "parameters": {
                 "RequestId": {
@@ -136,12 +121,12 @@ def _classify(classifier: FeedbackClassifier) -> dict[str, Any]:
             },
         },
         "responses": {
-            "200": _answer(
+            "200": answer(
                 "What the model says of each message",
                 reference("ClassifyAnswer"),
                 {name: _answered(body, classifier) for name, body in asked.items()},
             ),
-            **_refusals(400, 415, 422, *ANY),
+            **refusals(400, 415, 422, *ANY),
         },
     }
 
@@ -169,8 +154,8 @@ def _typed(settings: ServiceSettings) -> dict[str, Any]:
         "description": "`SyncHTTPClient(url).classify(texts=[...])`. Answers 400 where /v1/classify answers 422.",
         "requestBody": {"required": True, "content": {JSON: {"schema": {**body, "required": ["texts"]}}}},
         "responses": {
-            "200": _answer("The results, as in /v1/classify", {"type": "array", "items": reference("Result")}),
-            **_refusals(400, 415, 422, *ANY),
+            "200": answer("The results, as in /v1/classify", {"type": "array", "items": reference("Result")}),
+            **refusals(400, 415, 422, *ANY),
         },
     }
 
@@ -182,48 +167,17 @@ def _reload() -> dict[str, Any]:
         "summary": summary,
         "description": "Needs a key that is marked admin. The model before answers until the new one has passed its self-test.",
         "security": [{"key": []}],
-        "responses": {"200": _answer(summary, reference("Reloaded")), **_refusals(403, 409, *ANY)},
+        "responses": {"200": answer(summary, reference("Reloaded")), **refusals(403, 409, *ANY)},
     }
 
 
 def _metrics() -> dict[str, Any]:
-    described = _get("metrics", "Metrics for Prometheus", {"type": "string"})
-    answer = described["responses"]["200"]
-    answer["content"] = {"text/plain": answer["content"][JSON]}
+    described = get("metrics", "Metrics for Prometheus", {"type": "string"})
+    given = described["responses"]["200"]
+    given["content"] = {"text/plain": given["content"][JSON]}
     return described
 
 
-def _get(name: str, summary: str, schema: Schema) -> dict[str, Any]:
-    return {"operationId": name, "summary": summary, "responses": {"200": _answer(summary, schema), **_refusals(*ANY)}}
-
-
 def _probe(name: str, summary: str, schema: Schema, *statuses: int) -> dict[str, Any]:
-    answers = {"200": _answer(summary, schema), **_refusals(408, 413, 500, *statuses)}
+    answers = {"200": answer(summary, schema), **refusals(408, 413, 500, *statuses)}
     return {"operationId": name, "summary": summary, "security": [{}], "responses": answers}
-
-
-def _answer(text: str, schema: Schema, examples: dict[str, Any] | None = None) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": schema}
-    if examples:
-        content["examples"] = {name: {"value": value} for name, value in examples.items()}
-    return {"description": text, "headers": _headers(), "content": {JSON: content}}
-
-
-def _headers() -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", VERSION_HEADER)}
-
-
-def _refusals(*statuses: int) -> dict[str, Any]:
-    return {str(status): {"$ref": f"#/components/responses/{_refusal_name(status)}"} for status in sorted(statuses)}
-
-
-def _refusal_name(status: int) -> str:
-    return f"Refused{status}"
-
-
-def _refusal(status: int, text: str) -> dict[str, Any]:
-    headers = _headers()
-    if status in (429, 503):
-        headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
-    content: dict[str, Any] = {"schema": reference("ErrorAnswer")}
-    return {"description": text, "headers": headers, "content": {JSON: content}}

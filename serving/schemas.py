@@ -7,6 +7,7 @@ from typing import Any
 from data.taxonomy import DISPLAY_LANGUAGES, MAX_PRIORITY, Task, Taxonomy
 from data.text import REPAIRS
 from serving.explain import MAX_NAMED
+from serving.job_store import ENDED, RUNNING, STOPPING, WAITING, WEBHOOK_STATES
 from serving.model_folder import MANIFEST_KEYS
 from serving.prediction import FAILURES, WARNINGS
 from serving.request import MAX_ID_CHARACTERS
@@ -34,6 +35,7 @@ def schemas(taxonomy: Taxonomy, settings: ServiceSettings) -> dict[str, Schema]:
         **_requests(taxonomy, settings),
         **_results(taxonomy),
         **_about(taxonomy),
+        **(_jobs() if settings.jobs_folder is not None else {}),
         "Error": record(
             {
                 "code": {"type": "string", "description": "Stable, for programs."},
@@ -231,4 +233,32 @@ def _about(taxonomy: Taxonomy) -> dict[str, Schema]:
         "Reloaded": record({"model": {"type": "string"}, "before": {"type": "string"}, "changed": {"type": "boolean"}}),
         "Alive": record({"status": {"const": "alive"}}),
         "Ready": record({"status": {"const": "ready"}, "model": {"type": "string"}}),
+    }
+
+
+def _jobs() -> dict[str, Schema]:
+    count: Schema = {"type": "integer", "minimum": 0}
+    moment: Schema = {"type": ["string", "null"], "format": "date-time"}
+    links = {name: {"type": "string"} for name in ("self", "result", "manifest", "rejects")}
+    states = [WAITING, RUNNING, STOPPING, *ENDED]
+    job: Schema = {
+        "id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        "state": {"type": "string", "enum": states},
+        "name": {"type": "string", "description": "Of the file as it was sent."},
+        "bytes": count,
+        **{name: moment for name in ("created", "started", "finished", "expires")},
+        "rows": {**count, "description": "Done so far: labelled and rejected."},
+        "total": {"type": ["integer", "null"], "minimum": 0, "description": "Rows of the file, when it has been read once."},
+        "rejects": {**count, "description": "Rows that could not be labelled."},
+        "model": {"type": ["string", "null"], "description": "Version of the model that labelled it."},
+        "error": {"type": ["string", "null"], "description": "Why it failed, for people."},
+        "webhook": {"type": ["string", "null"], "enum": [None, "waiting", *WEBHOOK_STATES]},
+        "links": record(links, ("result", "manifest", "rejects"), description="Paths; those of files when there are any."),
+    }
+    return {
+        "Job": record(job),
+        "Jobs": record({"jobs": {"type": "array", "items": reference("Job"), "description": "The newest first."}}),
+        "JobEnded": record(
+            {**job, "removed": {"type": "boolean", "description": "The job had ended, and is gone with its files."}}
+        ),
     }

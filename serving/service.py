@@ -78,6 +78,7 @@ class FeedbackService:
         _reception.drain.install()
         keep_worker(_settings)
         supervisor.reload_on_hangup(self._served)
+        supervisor.end_with_supervisor()
         logger.info("Model %s is ready", self._served.classifier.version)
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]  # the same; it makes a static method

@@ -28,6 +28,7 @@ VARIABLES = {
     "max_in_flight": PREFIX + "MAX_IN_FLIGHT",
     "max_queue": PREFIX + "MAX_QUEUE",
     "queue_seconds": PREFIX + "QUEUE_SECONDS",
+    "keep_alive_seconds": PREFIX + "KEEP_ALIVE_SECONDS",
     "notice_seconds": PREFIX + "NOTICE_SECONDS",
     "drain_seconds": PREFIX + "DRAIN_SECONDS",
     "cache_texts": PREFIX + "CACHE_TEXTS",
@@ -52,7 +53,8 @@ TRACE_EXPORTERS = ("off", "otlp", "console")
 _LEAST = {
     "workers": 1, "threads": 0, "max_texts": 1, "max_explained_texts": 1, "max_characters": 0,
     "max_body_bytes": 1024, "max_nesting": 3,
-    "request_seconds": 1, "body_seconds": 1, "max_in_flight": 1, "max_queue": 0, "queue_seconds": 1, "notice_seconds": 0,
+    "request_seconds": 1, "body_seconds": 1, "max_in_flight": 1, "max_queue": 0, "queue_seconds": 1, "keep_alive_seconds": 1,
+    "notice_seconds": 0,
     "drain_seconds": 1, "cache_texts": 0, "requests_per_minute": 0,
     "max_job_bytes": 1024, "max_jobs": 1, "job_hours": 1, "job_threads": 0,
 }  # fmt: skip
@@ -91,6 +93,9 @@ class ServiceSettings:
     """Further requests of a process that wait their turn; the next one is refused with 503."""
     queue_seconds: int = 10
     """Seconds that a request waits its turn before it is refused with 503."""
+    keep_alive_seconds: int = 75
+    """Seconds that an idle connection is kept. Longer than balancers and clients keep theirs (60 at most by default), so that it is
+    they who close it: a server that closes first may do so in the moment in which a request is sent, which then gets no answer."""
     notice_seconds: int = 3
     """Seconds after SIGTERM in which requests are still taken while readiness is false, for balancers to look away."""
     drain_seconds: int = 20

@@ -15,6 +15,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ def prepare(settings: ServiceSettings) -> None:
             for watcher in watchers:
                 watcher.graceful_timeout = float(settings.notice_seconds + settings.drain_seconds + KILL_AFTER_S)
                 watcher.send_hup = True
+                if watcher.name == "service" and "--timeout-keep-alive" not in watcher.args:  # not given at the command line
+                    watcher.args = [*watcher.args, "--timeout-keep-alive", str(settings.keep_alive_seconds)]
                 watcher.respawn = watcher.respawn or settings.workers > 1
             options["check_delay"] = LOOK_EVERY_S
             if os.name == "posix":
@@ -72,6 +75,24 @@ def reload_on_hangup(served: ServedModel) -> None:
         threading.Thread(target=reload, name="reload", daemon=True).start()
 
     signal.signal(signal.SIGHUP, handle)
+
+
+def end_with_supervisor() -> None:
+    """In a worker: drain and end when the supervisor has died without telling it (SIGKILL, no memory).
+
+    It would go on answering otherwise, keep the port and never be replaced.
+    """
+    supervisor = os.environ.get(SUPERVISOR, "")
+    if os.name != "posix" or supervisor != str(os.getppid()):
+        return
+
+    def watch() -> None:
+        while str(os.getppid()) == supervisor:
+            time.sleep(LOOK_EVERY_S)
+        logger.error("The supervisor, process %s, has died: this worker answers what it has and ends", supervisor)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="supervisor", daemon=True).start()
 
 
 def reload_siblings(settings: ServiceSettings) -> None:

@@ -60,7 +60,8 @@ def _exporter(kind: str) -> SpanExporter:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ModuleNotFoundError:
         raise ConfigError(
-            f"{VARIABLES['traces']} is otlp, but its exporter is not installed: pip install 'feedback-classifier[traces]'"
+            f"{VARIABLES['traces']} is otlp, but its exporter is not installed; in the repository's folder: "
+            "pip install -e '.[traces]'"
         ) from None
     exporter: SpanExporter = OTLPSpanExporter()
     return exporter

@@ -13,10 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from data.taxonomy import Taxonomy
+
 if TYPE_CHECKING:
     from serving.classifier import FeedbackClassifier
     from serving.model_folder import ModelFolder
     from serving.settings import ServiceSettings
+
+
+@pytest.fixture(scope="session")
+def taxonomy() -> Taxonomy:
+    """The one that is shipped."""
+    return Taxonomy.read()
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def test_a_cluster_whose_worker_is_killed_gives_what_one_machine_gives(
 ) -> None:
     import ray
 
-    monkeypatch.setattr("serving.archive.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("serving.label_run.PROGRESS_SECONDS", 0.0)
     label(archive, tmp_path / "a.parquet", classifier, shard_rows=10)
     killed: list[int] = []
 
@@ -59,7 +59,7 @@ def test_a_cluster_whose_worker_is_killed_gives_what_one_machine_gives(
 def test_a_cluster_goes_on_with_what_one_machine_began(
     archive: Path, tmp_path: Path, classifier: FeedbackClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.archive.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("serving.label_run.PROGRESS_SECONDS", 0.0)
     label(archive, tmp_path / "a.csv", classifier, shard_rows=50)
 
     def stop(done: Progress) -> None:

@@ -1,4 +1,4 @@
-"""The dashboard and the alert rules load, and ask only for series that the service really has."""
+"""The dashboard and the alert rules ask only for series that the service has; the Kubernetes manifest is valid and fits it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
+from serving.door import PROBES, READINESS
 from serving.metrics import Metrics
+from serving.settings import VARIABLES, ServiceSettings
+from serving.supervisor import KILL_AFTER_S
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "feedback.json").read_text("utf-8"))
@@ -91,3 +95,36 @@ def test_every_alert_says_what_to_do() -> None:
         assert rule["labels"]["severity"] in ("page", "warn")
         assert rule["annotations"]["summary"].endswith(".")
         assert rule["annotations"]["action"].endswith(".")
+
+
+# Kubernetes -------------------------------------------------------------------------------------------------------------------
+
+MANIFEST = {one["kind"]: one for one in yaml.safe_load_all((DEPLOY / "kubernetes" / "feedback.yaml").read_text("utf-8"))}
+
+
+@pytest.mark.parametrize("kind", MANIFEST)
+@pytest.mark.parametrize("version", ["1.30", "latest"])
+def test_every_object_is_valid_by_kubernetes_own_schema(kind: str, version: str) -> None:
+    number = kubernetes_validate.latest_version() if version == "latest" else version
+    kubernetes_validate.validate(MANIFEST[kind], number, strict=True)
+    with pytest.raises(kubernetes_validate.ValidationError):  # the check can fail
+        kubernetes_validate.validate({**MANIFEST[kind], "spec": {"replica": "two"}}, number, strict=True)
+
+
+def test_the_manifest_asks_what_the_service_answers_and_waits_as_long_as_it_drains(series: dict[str, set[str]]) -> None:
+    pod = MANIFEST["Deployment"]["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert container["startupProbe"]["httpGet"]["path"] == container["readinessProbe"]["httpGet"]["path"] == READINESS
+    assert container["livenessProbe"]["httpGet"]["path"] in PROBES - {READINESS}
+    known = set(VARIABLES.values()) | {"BENTOML_DO_NOT_TRACK"}
+    assert {variable["name"] for variable in container["env"]} <= known
+    settings = ServiceSettings()
+    assert pod["terminationGracePeriodSeconds"] > settings.notice_seconds + settings.drain_seconds + KILL_AFTER_S
+    readiness = container["readinessProbe"]
+    assert readiness["periodSeconds"] * readiness["failureThreshold"] < settings.notice_seconds
+    [metric] = MANIFEST["HorizontalPodAutoscaler"]["spec"]["metrics"]
+    assert metric["pods"]["metric"]["name"] in series
+    assert MANIFEST["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"] == MANIFEST["Deployment"]["metadata"]["name"]
+    assert (
+        MANIFEST["Service"]["spec"]["selector"].items() <= MANIFEST["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
+    )

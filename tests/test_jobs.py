@@ -173,7 +173,7 @@ def test_a_waiting_job_is_cancelled_and_an_ended_one_removed_with_its_files(clie
 
 def test_a_running_job_stops_when_it_is_cancelled(client, worker, store, settings, monkeypatch):
     monkeypatch.setattr("serving.job_worker.RENEW_EVERY_S", 0.02)
-    monkeypatch.setattr("serving.archive.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("serving.label_run.PROGRESS_SECONDS", 0.0)
     job = sent(client, b"text\n" + b"good\n" * 3_000).json()
     thread = threading.Thread(target=worker.run_once)
     thread.start()
@@ -185,7 +185,7 @@ def test_a_running_job_stops_when_it_is_cancelled(client, worker, store, setting
 
 
 def test_a_worker_that_is_told_to_end_gives_its_job_back_and_the_next_one_goes_on(client, worker, store, settings, monkeypatch):
-    monkeypatch.setattr("serving.archive.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("serving.label_run.PROGRESS_SECONDS", 0.0)
     job = sent(client, b"text\n" + b"good\n" * 3_000).json()
     worker.stop.set()
     worker.run_once()
@@ -197,7 +197,7 @@ def test_a_worker_that_is_told_to_end_gives_its_job_back_and_the_next_one_goes_o
 def test_what_an_earlier_model_left_is_done_anew(client, worker, store, settings, tmp_path, monkeypatch):
     from tiny_model import make_tiny_model
 
-    monkeypatch.setattr("serving.archive.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("serving.label_run.PROGRESS_SECONDS", 0.0)
     job = sent(client, b"text\n" + b"good\n" * 2_500).json()
 
     class Enough(Exception):
@@ -291,7 +291,7 @@ def test_a_worker_process_that_is_killed_loses_nothing(client, store, settings, 
     """SIGKILL in the middle; the next worker's result is that of an undisturbed run, byte for byte."""
     monkeypatch.setenv(VARIABLES["model_folder"], str(settings.model_folder))
     monkeypatch.setenv(VARIABLES["jobs_folder"], str(settings.jobs_folder))
-    content = b"text\n" + b"".join(b"good %d\n" % number for number in range(5_000))
+    content = b"text\n" + b"".join(b"good %d\n" % number for number in range(1_000))
     job = sent(client, content).json()
     first = start_worker()
     _until(lambda: (settings.jobs_folder / job["id"] / "labelled.csv.parts").exists())
@@ -301,7 +301,8 @@ def test_a_worker_process_that_is_killed_loses_nothing(client, store, settings, 
     assert store.find(job["id"]).state in ("running", "done")
     store._update(store._jobs.c.id == job["id"], lease_until=0.0)  # as if a minute had passed
     second = start_worker()
-    _until(lambda: store.find(job["id"]).state == "done")
+    _until(lambda: store.find(job["id"]).state in ("done", "failed"), 300.0)  # it is the last that a busy machine serves
+    assert store.find(job["id"]).state == "done"
     second.stdin.close()  # as when the service ends
     assert second.wait(30) == 0
     (tmp_path / "in.csv").write_bytes(content)

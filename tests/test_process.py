@@ -88,13 +88,14 @@ def until(holds: Any, log: Path, seconds: float = START_SECONDS) -> None:
 
 @dataclass
 class Caller:
-    """Asks again and again until it is told to stop; a connection for each request, as many balancers have it."""
+    """Asks again and again until it is told to stop; a connection for each request, or one that is kept."""
 
     port: int
     headers: dict[str, str] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
     broken: int = 0
+    kept: bool = False
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
@@ -102,20 +103,23 @@ class Caller:
 
     def _run(self) -> None:
         body = json.dumps({"texts": [MARKER]})
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         while not self._stop.wait(0.01):
-            connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+            if not self.kept or connection.port != self.port:
+                connection.close()
+                connection.port = self.port
             try:
                 connection.request("POST", "/v1/classify", body, {"content-type": "application/json", **self.headers})
                 answer = connection.getresponse()
                 document = json.loads(answer.read())
             except (OSError, HTTPException):
                 self.broken += 1
+                connection.close()
             else:
                 self.statuses.append(answer.status)
                 if answer.status == 200:
                     self.models.append(document["model"])
-            finally:
-                connection.close()
+        connection.close()
 
     def __enter__(self) -> Caller:
         self._thread.start()
@@ -174,26 +178,44 @@ def test_of_two_workers_one_that_is_killed_comes_back_and_both_load_another_mode
     assert MARKER not in started.log.read_text("utf-8")
 
 
+def test_workers_end_when_their_supervisor_was_killed(tmp_path: Path) -> None:
+    jobs = str(tmp_path / "jobs")
+    with service(tmp_path / "run", make_tiny_model(tmp_path / "a").path, FEEDBACK_JOBS_FOLDER=jobs) as started:
+        supervisor = psutil.Process(started.process.pid)
+        until(lambda: len(supervisor.children(recursive=True)) == 2, started.log)  # one that answers, one of jobs
+        workers = supervisor.children(recursive=True)
+        started.process.kill()
+        _, alive = psutil.wait_procs(workers, 30)
+        assert alive == []
+    assert any("has died: this worker" in line.get("message", "") for line in started.lines())
+
+
 def test_rolling_to_a_new_model_no_request_fails(tmp_path: Path) -> None:
     """Start the new, wait until it is ready, let the balancer send new requests there, stop the old."""
     models = [make_tiny_model(tmp_path / name, max_characters=size) for name, size in (("a", 1000), ("b", 1001))]
     with (
         service(tmp_path / "old", models[0].path, FEEDBACK_NOTICE_SECONDS="6") as old,
         Caller(old.port) as caller,
+        Caller(old.port, kept=True) as keeper,
         service(tmp_path / "new", models[1].path) as new,
     ):
         old.process.send_signal(signal.SIGTERM)
         until(lambda: not answers(old), old.log)  # what a balancer looks at
+        assert kept_seconds(new) == "75"
         assert old.process.poll() is None  # it still answers, and the caller still calls it
-        asked = len(caller.statuses)
-        until(lambda: len(caller.statuses) > asked, old.log)
-        caller.port = new.port
+        both = (caller, keeper)
+        asked = [len(one.statuses) for one in both]
+        until(lambda: all(len(one.statuses) > before for one, before in zip(both, asked, strict=True)), old.log)
+        reply = old.client.post("/v1/classify", json={"texts": [MARKER]})
+        assert (reply.status_code, reply.headers["connection"]) == (200, "close")  # kept connections go elsewhere too
+        caller.port = keeper.port = new.port
         assert old.process.wait(60) == 0
-        asked = len(caller.statuses)
-        until(lambda: len(caller.statuses) > asked + 3, new.log)
-        assert set(caller.statuses) == {200}
-        assert caller.broken == 0
-        assert list(dict.fromkeys(caller.models)) == [models[0].version, models[1].version]
+        asked = [len(one.statuses) for one in both]
+        until(lambda: all(len(one.statuses) > before + 3 for one, before in zip(both, asked, strict=True)), new.log)
+        for one in both:
+            assert set(one.statuses) == {200}
+            assert one.broken == 0
+            assert list(dict.fromkeys(one.models)) == [models[0].version, models[1].version]
     assert MARKER not in old.log.read_text("utf-8") + new.log.read_text("utf-8")
 
 
@@ -210,3 +232,17 @@ def test_a_page_may_call_only_from_an_origin_that_is_set(tmp_path: Path, model_p
         assert "access-control-allow-origin" not in other.headers
         answer = started.client.post("/v1/classify", json={"texts": ["great"]}, headers={"origin": "https://desk.example"})
         assert answer.headers["access-control-allow-origin"] == "https://desk.example"
+
+
+def test_an_idle_connection_is_kept_for_as_long_as_is_set(tmp_path: Path, model_path: Path) -> None:
+    with service(tmp_path, model_path, FEEDBACK_KEEP_ALIVE_SECONDS="1") as started:
+        with socket.create_connection(("127.0.0.1", started.port), timeout=60) as idle:
+            idle.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert idle.makefile("rb").read().startswith(b"HTTP/1.1 200")  # to the end: the service closes it
+        assert kept_seconds(started) == "1"
+
+
+def kept_seconds(started: Service) -> str:
+    """What the server was told. BentoML itself says 5, less than balancers keep theirs: requests met closing ones."""
+    options = started.workers()[0].cmdline()
+    return options[options.index("--timeout-keep-alive") + 1]

@@ -52,5 +52,5 @@ def test_off_there_is_nothing() -> None:
 
 def test_an_exporter_that_is_not_installed_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    with pytest.raises(ConfigError, match=r"pip install 'feedback-classifier\[traces\]'"):
+    with pytest.raises(ConfigError, match=r"pip install -e '\.\[traces\]'"):
         make_tracing(ServiceSettings(traces="otlp"))
