@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench-accuracy help environment quickstart test kills bench-label bench-memory bench-jobs bench-serve bench-overload soak audit cluster spark check format serve lock page fuzz
+.PHONY: bench-accuracy help environment quickstart test kills bench-label bench-memory bench-jobs bench-serve bench-finetune bench-overload bench-same bench-worker soak audit cluster spark check format serve lock page fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -17,13 +17,15 @@ quickstart: environment
 test: environment
 	$(BIN)/python -m pytest -q
 
-# make kills        200 runs of labelling killed at random moments, and gone on with (some ten minutes; make test does ten)
+# make kills        labelling killed 200 times at random, and before its every step, and gone on with (half an hour; KILLS=n, SEED=other)
+KILLS ?= 200
 kills: environment
-	KILLS=200 $(BIN)/python -m pytest -q tests/test_kills.py
+	KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m pytest -q tests/test_kills.py
 
-# make bench-label  rate of labelling against other ways to run the model, on real texts (TEXTS="file ...", MODEL=folder)
+# make bench-label  labelling against other ways to run the model, on real texts (TEXTS="file ...", MODEL=folder, SIZES="1000 10000"; 15 minutes)
+SIZES ?= 1000 10000 100000
 bench-label: environment
-	$(BIN)/python benchmarks/label.py $(TEXTS) $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python benchmarks/label.py $(TEXTS) $(if $(MODEL),--model $(MODEL)) --sizes $(SIZES)
 
 # make bench-memory memory of labelling ten million rows against a hundred thousand, with a stub in place of inference
 bench-memory: environment
@@ -31,7 +33,7 @@ bench-memory: environment
 
 # make bench-jobs   what requests feel of a job beside them: p99 with and without (MODEL=folder)
 bench-jobs: environment
-	$(BIN)/python -m benchmarks.jobs --model $(MODEL)
+	$(BIN)/python -m benchmarks.jobs --model $(or $(MODEL),serving/model)
 
 # make cluster      labelling on a local Ray cluster, a worker killed (installs the extra `cluster`)
 cluster: environment
@@ -64,6 +66,10 @@ bench-accuracy: environment
 	$(BIN)/feedback data annotate --all --from $(FEEDBACK_DATA) -o runs/annotated.jsonl
 	$(BIN)/feedback evaluate serving/model --config training/recipe/union.toml --set test_rows=40000 --set 'validation_sources=["corpus","annotated_*"]' --targets training/recipe/targets.toml --baseline
 
+# make bench-finetune fine-tuning on a company's 2,000 rows and four tasks of its own: seconds, and figures beside the baseline (MODEL=folder)
+bench-finetune: environment
+	$(BIN)/python -m benchmarks.own_taxonomy $(if $(MODEL),--model $(MODEL))
+
 # make bench-serve  what the framework costs over a bare Starlette application, bound 2 (MODEL=folder)
 bench-serve: environment
 	$(BIN)/python -m benchmarks.serve --model $(or $(MODEL),serving/model)
@@ -72,10 +78,20 @@ bench-serve: environment
 bench-overload: environment
 	$(BIN)/python -m benchmarks.overload --model $(or $(MODEL),serving/model)
 
-# make soak         an hour of mixed load: memory, files and threads must not grow (SECONDS=60 for a minute)
+# make soak         an hour of mixed load: memory, files and threads must not grow (SECONDS=60 for a minute, RATE=n requests a second)
 SECONDS ?= 3600
+RATE ?= 10
 soak: environment
-	$(BIN)/python -m benchmarks.soak --model $(or $(MODEL),serving/model) --seconds $(SECONDS)
+	$(BIN)/python -m benchmarks.soak --model $(or $(MODEL),serving/model) --seconds $(SECONDS) --per-second $(RATE)
+
+# make bench-same   the same answer over HTTP and by the command, and a control that shows changes (TEXTS="file ...", COUNT=100000)
+COUNT ?= 100000
+bench-same: environment
+	$(BIN)/python -m benchmarks.same_answer $(TEXTS) --texts $(COUNT) --model $(or $(MODEL),serving/model)
+
+# make bench-worker what a worker holds in memory, and the seconds from its start until it is ready (MODEL=folder)
+bench-worker: environment
+	$(BIN)/python -m benchmarks.memory_worker --model $(or $(MODEL),serving/model)
 
 # make audit        known vulnerabilities of the locked packages (needs a network)
 audit: environment
@@ -90,11 +106,12 @@ page: environment
 	mkdir -p runs/screenshots
 	FEEDBACK_SCREENSHOTS=runs/screenshots $(BIN)/python -m pytest -q tests/test_page.py
 
-# make fuzz         schemathesis sends 10,000 requests to the service (CASES=n for another number; some 20 minutes)
+# make fuzz         schemathesis sends 10,000 requests to the service (CASES=n for another number; at most FUZZ_SECONDS, 3600)
 CASES ?= 10000
+FUZZ_SECONDS ?= 3600
 SCHEMATHESIS := .venv-fuzz/bin/schemathesis
 $(SCHEMATHESIS):
 	$(PYTHON) -m venv .venv-fuzz
 	.venv-fuzz/bin/pip install -q schemathesis==4.32.5
 fuzz: environment $(SCHEMATHESIS)
-	$(BIN)/python tests/live_fuzz.py --schemathesis $(SCHEMATHESIS) --cases $(CASES)
+	$(BIN)/python tests/live_fuzz.py --schemathesis $(SCHEMATHESIS) --cases $(CASES) --seconds $(FUZZ_SECONDS)
