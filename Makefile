@@ -25,7 +25,7 @@ kills: environment
 # make bench-label  labelling against other ways to run the model, on real texts (TEXTS="file ...", MODEL=folder, SIZES="1000 10000"; 15 minutes)
 SIZES ?= 1000 10000 100000
 bench-label: environment
-	$(BIN)/python benchmarks/label.py $(TEXTS) $(if $(MODEL),--model $(MODEL)) --sizes $(SIZES)
+	$(BIN)/python -m benchmarks.label $(TEXTS) $(if $(MODEL),--model $(MODEL)) --sizes $(SIZES)
 
 # make bench-memory memory of labelling ten million rows against a hundred thousand, with a stub in place of inference
 bench-memory: environment
@@ -70,9 +70,15 @@ bench-accuracy: environment
 bench-finetune: environment
 	$(BIN)/python -m benchmarks.own_taxonomy $(if $(MODEL),--model $(MODEL))
 
-# make bench-serve  what the framework costs over a bare Starlette application, bound 2 (MODEL=folder)
-bench-serve: environment
+# make bench-serve  what the framework costs over a bare Starlette application, bound 2; the service against other servers of the same
+#                   checkpoint (MODEL=folder, TEXTS="file ..."; makes an environment of its own for infinity)
+INFINITY := .venv-infinity/bin/infinity_emb
+$(INFINITY):
+	$(PYTHON) -m venv .venv-infinity
+	.venv-infinity/bin/pip install -q -r benchmarks/infinity.txt
+bench-serve: environment $(INFINITY)
 	$(BIN)/python -m benchmarks.serve --model $(or $(MODEL),serving/model)
+	$(BIN)/python -m benchmarks.rivals $(TEXTS) --model $(or $(MODEL),serving/model) --infinity $(INFINITY)
 
 # make bench-overload  ten times the load that a small service can carry: goodput, waiting, memory
 bench-overload: environment

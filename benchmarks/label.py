@@ -1,6 +1,6 @@
 """How fast an archive is labelled, against the other ways to run the same model on the same texts (make bench-label).
 
-    python benchmarks/label.py [FILE ...] [--model FOLDER] [--texts 2000] [--slow-texts 300] [--rounds 3] [--sizes 1000 10000]
+    python -m benchmarks.label [FILE ...] [--model FOLDER] [--texts 2000] [--slow-texts 300] [--rounds 3] [--sizes 1000 10000]
 
 FILE: real texts of mixed length (CSV, JSON Lines, Parquet; the column is found or named); the corpus if none is given. A sample of
 --texts different ones goes through labelling and the bare session, its first --slow-texts through labelling and the slow ways. The
@@ -11,7 +11,6 @@ rate is by the clock and, beside it, by processor time of this process.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.usual import transformers_pipeline
 from data.table_writer import TableWriter
 from data.tables import Record, open_table
 from data.text import mend
@@ -34,7 +34,6 @@ from serving.classifier import FeedbackClassifier, available_cores
 from serving.columns import LabelledColumns, find_text_column, joined
 from serving.inputs import find_files
 from serving.labelling import REMEMBERED
-from serving.model_folder import CONFIG, TOKENIZER, WEIGHTS
 from serving.prediction import Prediction
 
 CORPUS = [Path("data/corpus") / f"{language}.jsonl" for language in ("en", "fa", "zh")]
@@ -141,7 +140,7 @@ class Bench:
             ARRIVAL: lambda: self.batched(cut(self.tokenize(), BATCH)),
         }
         if pipeline:
-            classify = transformers_pipeline(self.classifier, self.window, self.threads)
+            classify = transformers_pipeline(self.classifier, self.threads)
             classify(list(self.texts[:8]), batch_size=1)
             for size in (1, BATCH):
                 ways[f"{PIPELINE}, batch {size}"] = lambda size=size: classify(list(self.texts), batch_size=size)
@@ -184,26 +183,6 @@ class Bench:
 
 def cut(windows: Sequence[list[int]], size: int) -> list[Sequence[list[int]]]:
     return [windows[start : start + size] for start in range(0, len(windows), size)]
-
-
-def transformers_pipeline(classifier: FeedbackClassifier, window: int, threads: int) -> Any:
-    """The usual way: the same checkpoint under a head of as many labels, in torch."""
-    import torch
-    from safetensors.torch import load_file
-    from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast, pipeline
-
-    torch.set_num_threads(threads)
-    folder = classifier.folder.path
-    config = AutoConfig.for_model(**json.loads((folder / CONFIG).read_text("utf-8")), num_labels=classifier.taxonomy.size)
-    model = AutoModelForSequenceClassification.from_config(config).eval()
-    weights = {name: value.float() for name, value in load_file(str(folder / WEIGHTS)).items()}
-    missing = model.base_model.load_state_dict(weights, strict=False).missing_keys
-    assert all("pooler" in name or "position_ids" in name for name in missing), missing[:5]
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / TOKENIZER), pad_token="<pad>", model_max_length=window, truncation_side="right"
-    )
-    made = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None, function_to_apply="sigmoid")
-    return lambda texts, batch_size: made(texts, batch_size=batch_size, truncation=True, max_length=window)
 
 
 def show(ways: Mapping[str, Way], count: int) -> None:

@@ -38,7 +38,11 @@ class Outcome:
 
 def request_of(texts: Sequence[str], port: int, path: str = "/v1/classify", more: Mapping[str, object] | None = None) -> bytes:
     """The bytes of a request. more: options beside the texts."""
-    body = json.dumps({"texts": list(texts), **(more or {})}, ensure_ascii=False).encode()
+    return post(path, {"texts": list(texts), **(more or {})}, port)
+
+
+def post(path: str, content: Mapping[str, object], port: int) -> bytes:
+    body = json.dumps(content, ensure_ascii=False).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )

@@ -63,15 +63,24 @@ def pin(core: int | None) -> None:
 
 
 @contextmanager
-def running(command: Sequence[str], environment: Mapping[str, str], core: int | None, log: Path) -> Iterator[Server]:
-    """A server process that answers `/v1/classify`; its output goes to `log`. `{port}` in the command is its port."""
-    with launched(command, environment, core, log) as server:
-        _wait(server, log)
+def running(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    core: int | None,
+    log: Path,
+    python: str = sys.executable,
+    ready: tuple[str, bytes] = ("/v1/classify", b'{"texts": ["ready?"]}'),
+) -> Iterator[Server]:
+    """A server process that answers `ready`, a path and a body; its output goes to `log`. `{port}` in the command is its port."""
+    with launched(command, environment, core, log, python) as server:
+        _wait(server, log, *ready)
         yield server
 
 
 @contextmanager
-def launched(command: Sequence[str], environment: Mapping[str, str], core: int | None, log: Path) -> Iterator[Server]:
+def launched(
+    command: Sequence[str], environment: Mapping[str, str], core: int | None, log: Path, python: str = sys.executable
+) -> Iterator[Server]:
     """The same, from the moment in which its process exists."""
     port = free_port()
     whole = {**os.environ, "OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True", "PORT": str(port), **environment}
@@ -79,7 +88,7 @@ def launched(command: Sequence[str], environment: Mapping[str, str], core: int |
     words = [word.replace("{port}", str(port)) for word in command]
     with log.open("wb") as written:
         process = subprocess.Popen(
-            [sys.executable, *words], env=whole, cwd=ROOT, stdout=written, stderr=written, preexec_fn=lambda: pin(core)
+            [python, *words], env=whole, cwd=ROOT, stdout=written, stderr=written, preexec_fn=lambda: pin(core)
         )
     try:
         yield Server(psutil.Process(process.pid), port)
@@ -93,10 +102,8 @@ def service(import_path: str) -> list[str]:
     return ["-m", "bentoml", "serve", import_path, "--port", "{port}", "--host", "127.0.0.1", "--working-dir", str(ROOT)]
 
 
-def _wait(server: Server, log: Path) -> None:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{server.port}/v1/classify", b'{"texts": ["ready?"]}', {"Content-Type": "application/json"}
-    )
+def _wait(server: Server, log: Path, path: str, body: bytes) -> None:
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", body, {"Content-Type": "application/json"})
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if not server.runs():
