@@ -20,7 +20,8 @@ from training.model import Network
 
 logger = logging.getLogger(__name__)
 
-OPSET = 18
+OPSET = 23
+"""The first with a node for attention; one for GELU too: a third less time for short texts than 18. Needs ONNX Runtime 1.24."""
 MIN_EMBEDDING_ROWS = 64
 """A Gather from a constant table with at least this many rows is an embedding and is stored in int8."""
 MAX_QUANTIZED = 127
