@@ -41,7 +41,7 @@ def _contents(corpus: Corpus) -> str:
         ["`annotations/`", f"our labels for real messages of {len(corpus.overlays)} public sets, without the texts", f"{real:,}"]
     )
     exercises = sum(map(len, corpus.exercises.values()))
-    lines.append(["`exercises/`", "pairs, parallel messages and Persian in Latin letters, for training alone", f"{exercises:,}"])
+    lines.append(["`exercises/`", "messages, pairs and parallel messages, for training alone", f"{exercises:,}"])
     contrast = sum(map(len, corpus.contrast.values()))
     lines.append(["`contrast/`", "pairs and parallel messages for tests, never trained on", f"{contrast:,}"])
     return _table(["file", "what", "rows"], lines, left=2)
