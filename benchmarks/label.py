@@ -33,7 +33,7 @@ from serving.cache import AnswerCache
 from serving.classifier import FeedbackClassifier, available_cores
 from serving.columns import LabelledColumns, find_text_column, joined
 from serving.inputs import find_files
-from serving.labelling import REMEMBERED
+from serving.labelling import REMEMBERED, Reading, results
 from serving.prediction import Prediction
 
 CORPUS = [Path("data/corpus") / f"{language}.jsonl" for language in ("en", "fa", "zh")]
@@ -158,9 +158,11 @@ class Bench:
         """Read, label, write; nothing to go on with."""
         self.forget()
         columns = LabelledColumns(self.classifier.taxonomy)
-        rows = [record for record in open_table(self.folder / "texts.csv").records() if isinstance(record, Record)]
+        table = open_table(self.folder / "texts.csv")
+        items = ((table, record) for record in table.records())
         with TableWriter(self.folder / "plain.csv", ("text", *columns.names)) as writer:
-            for row, result in zip(rows, self.classifier.stream(row.values["text"] for row in rows), strict=True):
+            for _, row, result in results(items, Reading("text"), self.classifier):
+                assert isinstance(row, Record)
                 assert isinstance(result, Prediction)
                 writer.write({**row.values, **joined(columns.values(result))})
 

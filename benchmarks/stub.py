@@ -39,13 +39,13 @@ def spend(seconds: float) -> None:
 class StubClassifier(FeedbackClassifier):
     """Says the same of every text."""
 
-    answer: Prediction | None = None
+    same: Prediction | None = None
 
     def _predict_one(self, text: str, key: str | None, code: str | None, explain: bool) -> Prediction:
-        if self.answer is None:
-            self.answer = super()._predict_one(text, None, code, explain)
+        if self.same is None:
+            self.same = super()._predict_one(text, None, code, explain)
         spend(COST_S)
-        return replace(self.answer, id=key)
+        return replace(self.same, id=key)
 
 
 rounds_per_second()

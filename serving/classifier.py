@@ -6,9 +6,10 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,9 @@ import numpy as np
 
 from data.errors import MessageError, ModelFolderError
 from data.language import SUPPORTED, Language, identify, is_mixed
-from data.text import mend
+from data.text import Mended, mend
 from data.variants import as_read
+from serving.blocks import predict_block, rows_are_alone
 from serving.cache import AnswerCache
 from serving.explain import explain as explained
 from serving.labels import FloatArray, decide_task, pool_windows, probabilities
@@ -68,11 +70,22 @@ class ReadWindow:
         return ReadWindow([self.ids[place] for place in kept], [self.spans[place] for place in kept], stale)
 
 
+@dataclass(frozen=True)
+class ReadMessage:
+    """A text that is ready for the network."""
+
+    mended: Mended
+    language: Language
+    warnings: tuple[str, ...]
+    windows: list[ReadWindow]
+
+
 class FeedbackClassifier:
     """A model folder that answers. Safe to call from several threads at once.
 
     One text is one run of the network on one thread; texts run side by side on `threads` threads. So an answer depends on the
-    text and the model alone, never on what it is sent together with.
+    text and the model alone, never on what it is sent together with. (Archives share runs in a way that changes no bit of an
+    answer: serving/blocks.py.)
     """
 
     def __init__(
@@ -181,19 +194,29 @@ class FeedbackClassifier:
         """The same for texts without end: results in order, at most IN_FLIGHT_PER_THREAD texts a thread read ahead of them."""
         return self._stream((text, None, None, False) for text in texts)
 
-    def submit(self, text: str, id: str | None = None, language: str | None = None) -> Future[Prediction | Failure]:
-        """One text for the threads, answered when its turn comes. The caller keeps no more than `in_flight` waiting."""
-        return self._pool.submit(self._predict, text, id, language, False, None)
+    def predict_block(
+        self, texts: Sequence[str], languages: Sequence[str | None], stopped: Callable[[], bool] = lambda: False
+    ) -> list[Prediction | Failure]:
+        """The same results as `predict`, for archives: faster, and not interleaved with other calls (serving/blocks.py).
 
-    @property
-    def in_flight(self) -> int:
-        """Texts that are handed to the threads at a time, so that none is idle."""
-        return self._in_flight
+        stopped: asked before every step, from several threads; Stopped is raised once it says yes.
+        """
+        return predict_block(self, self._pool, texts, languages, stopped)
+
+    @cached_property
+    def shares_runs(self) -> bool:
+        """Whether texts may share a run of the network without changing a bit of each other's answers; looked at once."""
+        return rows_are_alone(self)
 
     def logits(self, text: str) -> FloatArray:
         """Joint logits of one mended text, shape (labels,), before temperature; windows of a long text are pooled."""
-        windows = self.read_windows(text)
-        rows = np.stack([self.window_logits(window.ids) for window in windows])  # (windows, labels)
+        return self._windows_logits(self.read_windows(text))
+
+    def _windows_logits(self, windows: Sequence[ReadWindow]) -> FloatArray:
+        return self.pool_rows(windows, np.stack([self.window_logits(window.ids) for window in windows]))
+
+    def pool_rows(self, windows: Sequence[ReadWindow], rows: FloatArray) -> FloatArray:
+        """Joint logits of a text, (labels,), from those of its windows, (windows, labels)."""
         weights = np.array([max(window.fresh, 1) for window in windows], dtype=np.float32)
         return pool_windows(rows, weights, self.taxonomy)
 
@@ -210,14 +233,17 @@ class FeedbackClassifier:
 
     def window_logits(self, ids: Sequence[int]) -> FloatArray:
         """Joint logits of one window of pieces, shape (labels,), before temperature."""
-        feed = {
-            "input_ids": np.array([ids], dtype=np.int64),
-            "attention_mask": np.ones((1, len(ids)), dtype=np.int64),
-        }
-        begun = time.perf_counter()
-        row: FloatArray = self._session.run(None, {name: feed[name] for name in self._inputs})[0][0]  # (labels,)
-        self._clock.network_s = getattr(self._clock, "network_s", 0.0) + time.perf_counter() - begun
+        row: FloatArray = self.network([ids])[0]
         return row
+
+    def network(self, windows: Sequence[Sequence[int]]) -> FloatArray:
+        """One run: joint logits, (windows, labels), before temperature, of windows that all have the same number of pieces."""
+        ids = np.array(windows, dtype=np.int64)
+        feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        begun = time.perf_counter()
+        rows: FloatArray = self._session.run(None, {name: feed[name] for name in self._inputs})[0]
+        self._clock.network_s = getattr(self._clock, "network_s", 0.0) + time.perf_counter() - begun
+        return rows
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)
@@ -254,18 +280,30 @@ class FeedbackClassifier:
                 return Failure(key, error.code, str(error))
 
     def _predict_kept(self, text: str, key: str | None, code: str | None, explain: bool, watch: Watch | None) -> Prediction:
-        if self._cache is None or not isinstance(text, str):
-            return self._predict_one(text, key, code, explain)
-        found = self._cache.key(text, code, explain)
-        kept = self._cache.get(found, key)
+        kept = self.remembered(text, code, key, explain)
         if kept is None:
             kept = self._predict_one(text, key, code, explain)
-            self._cache.put(found, kept)
+            self.remember(text, code, kept, explain)
         elif watch is not None:
             watch.hit()
         return kept
 
     def _predict_one(self, text: str, key: str | None, code: str | None, explain: bool) -> Prediction:
+        read = self.read(text, code)
+        return self.answer(read, self._windows_logits(read.windows), key, explain)
+
+    def remembered(self, text: str, code: str | None, key: str | None = None, explain: bool = False) -> Prediction | None:
+        """What was answered to the same text before, under another id; None where that is not known any more."""
+        if self._cache is None or not isinstance(text, str):
+            return None
+        return self._cache.get(self._cache.key(text, code, explain), key)
+
+    def remember(self, text: str, code: str | None, prediction: Prediction, explain: bool = False) -> None:
+        if self._cache is not None:
+            self._cache.put(self._cache.key(text, code, explain), prediction)
+
+    def read(self, text: str, code: str | None) -> ReadMessage:
+        """Mend a text, identify its language where `code` is None, and cut it into windows. MessageError where that cannot be."""
         if not isinstance(text, str):
             raise MessageError("not_text", f"a message must be text, this is {type(text).__name__}")
         if len(text) > self.max_characters:
@@ -280,8 +318,11 @@ class FeedbackClassifier:
             warnings.append("unsupported_language")
         if is_mixed(mended.text):
             warnings.append("mixed_language")
-        logits = self.logits(mended.text)
-        temperatures = {task.name: self._temperature(task.name, language.code) for task in self.taxonomy}
+        return ReadMessage(mended, language, tuple(warnings), self.read_windows(mended.text))
+
+    def answer(self, read: ReadMessage, logits: FloatArray, key: str | None = None, explain: bool = False) -> Prediction:
+        """The prediction for a text from its joint logits, (labels,)."""
+        temperatures = {task.name: self._temperature(task.name, read.language.code) for task in self.taxonomy}
         answers = {
             task.name: decide_task(
                 task,
@@ -291,16 +332,16 @@ class FeedbackClassifier:
             for task in self.taxonomy
         }
         if explain:
-            answers = explained(self, mended, answers, logits, temperatures)
+            answers = explained(self, read.mended, answers, logits, temperatures)
         labels = {task: answer.labels for task, answer in answers.items()}
         return Prediction(
             id=key,
-            language=language,
+            language=read.language,
             answers=answers,
             departments=self.taxonomy.departments(labels),
             priority=self.taxonomy.priority(labels),
-            repairs=mended.repairs,
-            warnings=tuple(warnings),
+            repairs=read.mended.repairs,
+            warnings=read.warnings,
             model=self.version,
         )
 

@@ -58,7 +58,7 @@ class FrameLabeller:
             texts = ["" if value is None or value != value else value for value in frame[text]]  # a missing text is a NaN
             known = [None] * len(frame) if self._language_column is None else map(language_code, frame[self._language_column])
             rows: list[dict[str, Any]] = []
-            for result in classifier.predict(texts, languages=list(known)):
+            for result in classifier.predict_block(texts, list(known)):
                 if isinstance(result, Prediction):
                     rows.append({**added.values(result), self._prefix + REJECT: None})
                 else:

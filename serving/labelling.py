@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from data.tables import BadRecord, Record, Table
@@ -15,6 +17,10 @@ from serving.prediction import Failure, Prediction
 
 REMEMBERED = 8192
 """Texts whose answers are kept to answer the same text again (serving/cache.py)."""
+
+BLOCK = 1024
+"""Records that are labelled together, so that texts of one length find each other (serving/blocks.py)."""
+AHEAD = 2
 
 Result = Prediction | Failure
 Item = tuple[Table, Record | BadRecord]
@@ -39,25 +45,30 @@ class Reading:
 
 
 def results(
-    items: Iterable[Item], reading: Reading, classifier: FeedbackClassifier
+    items: Iterable[Item], reading: Reading, classifier: FeedbackClassifier, block: int = BLOCK
 ) -> Iterator[tuple[Table, Record, Result] | tuple[Table, BadRecord, None]]:
-    """Every item with its result, in order; as many are read ahead as keep every thread busy, and no more."""
-    ahead: deque[tuple[Table, Record | BadRecord, Future[Result] | None]] = deque()
-    try:
-        for table, record in items:
-            if len(ahead) >= classifier.in_flight:
-                yield _done(*ahead.popleft())
-            answer = None
-            if isinstance(record, Record):
-                answer = classifier.submit(reading.text(table, record), language=reading.language(record))
-            ahead.append((table, record, answer))
-        while ahead:
-            yield _done(*ahead.popleft())
-    finally:  # where a run stops, the rest is not read
-        for *_, waiting in ahead:
-            if waiting is not None:
+    """Every item with its result, in order; `block` of them at a time, and two blocks are read ahead, so that no thread is idle."""
+    stopped = threading.Event()
+    ahead: deque[tuple[list[Item], Future[list[Result]]]] = deque()
+    rest = iter(items)
+    with ThreadPoolExecutor(AHEAD, thread_name_prefix="block") as blocks:
+        try:
+            while taken := list(islice(rest, block)):
+                records = [(table, record) for table, record in taken if isinstance(record, Record)]
+                texts = [reading.text(table, record) for table, record in records]
+                codes = [reading.language(record) for _, record in records]
+                ahead.append((taken, blocks.submit(classifier.predict_block, texts, codes, stopped.is_set)))
+                if len(ahead) > AHEAD:
+                    yield from _done(*ahead.popleft())
+            while ahead:
+                yield from _done(*ahead.popleft())
+        finally:  # where a run stops, the rest is not labelled
+            stopped.set()
+            for _, waiting in ahead:
                 waiting.cancel()
 
 
-def _done(table: Table, record: Record | BadRecord, answer: Future[Result] | None) -> Any:
-    return table, record, None if answer is None else answer.result()
+def _done(taken: list[Item], answers: Future[list[Result]]) -> Any:
+    left = iter(answers.result())
+    for table, record in taken:
+        yield table, record, next(left) if isinstance(record, Record) else None

@@ -13,7 +13,7 @@ from data.tables import BadRecord, Record, Table
 from serving.classifier import FeedbackClassifier
 from serving.inputs import Archive
 from serving.journal import Journal, Shard
-from serving.labelling import Reading, results
+from serving.labelling import BLOCK, Reading, results
 from serving.shards import Form, ShardWriter
 
 Watch = Callable[[Table, Record | BadRecord, dict[str, Any] | None], None]
@@ -41,9 +41,9 @@ class Work:
         return max(1, ceil(self.total / self.shard_rows))
 
     def label(self, numbers: range, classifier: FeedbackClassifier, journal: Journal, watch: Watch) -> Iterator[Shard]:
-        """Label some shards in a row: the texts of one are read ahead while the one before is written."""
+        """Label some shards in a row: the texts of the next ones are read ahead while one is written."""
         items = self.archive.records(self.rows, numbers.start * self.shard_rows, min(numbers.stop * self.shard_rows, self.total))
-        labelled = results(items, self.reading, classifier)
+        labelled = results(items, self.reading, classifier, min(BLOCK, self.shard_rows))
         for number in numbers:
             yield self._label_shard(number, labelled, journal, watch)
 

@@ -292,8 +292,8 @@ def test_it_is_alive_and_ready_after_real_inference(client: TestClient, classifi
 class Broken(FeedbackClassifier):
     """Loads, and answers with what is no number."""
 
-    def logits(self, text: str) -> Any:
-        return np.full(self.taxonomy.size, np.nan, dtype=np.float32)
+    def network(self, windows: Any) -> Any:
+        return np.full((len(windows), self.taxonomy.size), np.nan, dtype=np.float32)
 
 
 def test_a_model_that_gives_no_probabilities_is_never_ready(model_path: Any) -> None:
@@ -310,9 +310,9 @@ class Slow(FeedbackClassifier):
 
     gate = threading.Event()
 
-    def logits(self, text: str) -> Any:
+    def network(self, windows: Any) -> Any:
         self.gate.wait(10)
-        return super().logits(text)
+        return super().network(windows)
 
 
 def test_a_request_that_takes_too_long_is_told_so(model_path: Any) -> None:
@@ -331,7 +331,7 @@ MARKER = "MARKER_7f3a"
 
 
 class Crashing(FeedbackClassifier):
-    def logits(self, text: str) -> Any:
+    def read(self, text: str, code: str | None) -> Any:
         raise RuntimeError(f"cannot read {text}")
 
 

@@ -291,10 +291,10 @@ def test_a_run_that_breaks_off_leaves_nothing_behind(
 
 def test_an_input_that_changes_meanwhile_is_noticed(archive: Path, tmp_path: Path, model_path: Path) -> None:
     class Meddling(FeedbackClassifier):
-        def logits(self, text: str) -> Any:
+        def network(self, windows: Any) -> Any:
             with archive.open("a", encoding="utf-8") as stream:
                 stream.write("9,late,x\r\n")
-            return super().logits(text)
+            return super().network(windows)
 
     meddling = Meddling.load(model_path, threads=1)
     with pytest.raises(DataError, match="changed while it was read"):
@@ -354,9 +354,9 @@ def test_few_rows_are_read_ahead_of_what_is_written(tmp_path: Path, model_path: 
     pulled = 0
 
     class Waiting(FeedbackClassifier):
-        def logits(self, text: str) -> Any:
+        def network(self, windows: Any) -> Any:
             gate.wait(10)
-            return super().logits(text)
+            return super().network(windows)
 
     def texts() -> Any:
         nonlocal pulled

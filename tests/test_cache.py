@@ -72,14 +72,14 @@ def test_another_models_answers_are_never_given(tmp_path: Path, cached: Feedback
 class Counting(FeedbackClassifier):
     """Stops its own call at the third text."""
 
-    seen: list[str]
+    seen: list[Any]
     watch: Watch
 
-    def logits(self, text: str) -> Any:
-        self.seen.append(text)
+    def network(self, windows: Any) -> Any:
+        self.seen += windows
         if len(self.seen) == 3:
             self.watch.stop()
-        return super().logits(text)
+        return super().network(windows)
 
 
 def test_a_call_that_is_stopped_runs_no_further_texts(model_path: Path) -> None:
@@ -99,11 +99,11 @@ def test_no_more_texts_run_at_a_time_than_there_are_threads(model_path: Path) ->
         now, most = 0, 0
         lock = threading.Lock()
 
-        def logits(self, text: str) -> Any:
+        def network(self, windows: Any) -> Any:
             with self.lock:
                 self.now += 1
                 self.most = max(self.most, self.now)
-            logits = super().logits(text)
+            logits = super().network(windows)
             with self.lock:
                 self.now -= 1
             return logits

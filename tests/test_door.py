@@ -170,10 +170,10 @@ class Gated(FeedbackClassifier):
     gate: threading.Event
     begun: int
 
-    def logits(self, text: str) -> Any:
+    def network(self, windows: Any) -> Any:
         self.begun += 1
         assert self.gate.wait(20)
-        return super().logits(text)
+        return super().network(windows)
 
 
 class Scene:
@@ -340,8 +340,8 @@ def test_a_reload_takes_the_new_model_and_a_broken_folder_leaves_the_old(tmp_pat
 
 def test_a_model_that_does_not_answer_its_self_test_never_takes_over(classifier: FeedbackClassifier, tmp_path: Path) -> None:
     class Broken(FeedbackClassifier):
-        def logits(self, text: str) -> Any:
-            return super().logits(text) * float("nan")
+        def network(self, windows: Any) -> Any:
+            return super().network(windows) * float("nan")
 
     folder = make_tiny_model(tmp_path / "broken", max_characters=999)
     served = ServedModel(classifier, lambda: Broken.load(folder, threads=1))

@@ -149,20 +149,23 @@ def test_a_stopped_run_says_how_to_go_on_and_does_at_most_one_shard_again(
     archive: Path, tmp_path: Path, classifier: FeedbackClassifier, model_path: Path, stopping: Any
 ) -> None:
     class Counting(FeedbackClassifier):
-        read = 0
+        ran = 0
 
-        def logits(self, text: str) -> Any:
-            self.read += 1
-            return super().logits(text)
+        def network(self, windows: Any) -> Any:
+            self.ran += len(windows)
+            return super().network(windows)
 
     labelled(archive, tmp_path / "a.csv", classifier)
     with pytest.raises(KeyboardInterrupt, match=r"stopped\. 40 of 60 rows are kept in .*out\.csv\.parts: make the same call again"):
         labelled(archive, tmp_path / "out.csv", classifier, progress=stopping(55, KeyboardInterrupt()))
     counting = Counting.load(model_path, threads=1)
+    assert isinstance(counting, Counting)
+    assert counting.shares_runs
+    counting.ran = 0
     seen: list[Progress] = []
     report = labelled(archive, tmp_path / "out.csv", counting, progress=seen.append)
     counting.close()
-    assert counting.read == 15  # the last shard, but for its blank rows
+    assert counting.ran == 15  # the last shard, but for its blank rows
     assert (report.rows, report.before) == (60, 40)
     assert "40 of them before this call" in report.to_text()
     assert (seen[0].before, seen[-1].rows, seen[-1].total) == (40, 60, 60)

@@ -119,15 +119,15 @@ def _save_network(path: Path, weights: Mapping[str, np.ndarray]) -> None:
     nodes = [
         helper.make_node("Gather", ["embedding", "input_ids"], ["pieces"]),  # (batch, length, labels)
         helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["mask", "last"], ["column"]),  # (batch, length, 1)
-        helper.make_node("Mul", ["pieces", "column"], ["kept"]),
-        helper.make_node("ReduceSum", ["kept", "length_axis"], ["sum"], keepdims=0),
-        helper.make_node("ReduceSum", ["column", "length_axis"], ["count"], keepdims=0),
+        helper.make_node("Unsqueeze", ["mask", "length_axis"], ["row"]),  # (batch, 1, length)
+        helper.make_node("MatMul", ["row", "pieces"], ["sums"]),  # (batch, 1, labels)
+        helper.make_node("Squeeze", ["sums", "length_axis"], ["sum"]),
+        helper.make_node("ReduceSum", ["mask", "length_axis"], ["count"], keepdims=1),
         helper.make_node("Div", ["sum", "count"], ["mean"]),
         helper.make_node("MatMul", ["mean", "head"], ["scores"]),
         helper.make_node("Add", ["scores", "bias"], ["logits"]),
     ]
-    constants = {**weights, "last": np.array([-1], dtype=np.int64), "length_axis": np.array([1], dtype=np.int64)}
+    constants = {**weights, "length_axis": np.array([1], dtype=np.int64)}
     graph = helper.make_graph(
         nodes,
         "tiny",

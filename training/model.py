@@ -75,8 +75,9 @@ class Network(nn.Module):
         if self.pooling == "first":
             vector: Tensor = states[:, 0]
         else:
-            mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (b, t, 1)
-            vector = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+            mask = attention_mask.unsqueeze(1).to(states.dtype)  # (b, 1, t)
+            # A product, not a sum: ONNX Runtime adds the rows of a batch in another order than those of one text alone.
+            vector = torch.bmm(mask, states).squeeze(1) / mask.sum(2).clamp(min=1.0)
         return vector
 
 
