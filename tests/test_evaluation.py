@@ -6,9 +6,11 @@ import pytest
 from data.errors import DataError
 from data.rows import Row, write_rows
 from data.taxonomy import Taxonomy
+from training.answers import Answers, answer
 from training.baseline import Baseline
 from training.compare import compare
-from training.evaluation import Answers, _calibration_interval, answer, evaluate, evaluate_files
+from training.evaluation import evaluate, evaluate_files
+from training.intervals import calibration_interval
 from training.metrics import Judged, calibration_error, confidence
 from training.report import summary, write_report
 from training.slices import is_latin_persian, is_short, is_traditional
@@ -167,7 +169,7 @@ def test_the_calibration_error_lies_inside_its_interval(seed):
     given = np.zeros_like(right)
     given[:, 0] = True
     judged = Judged(task, given, right, np.ones_like(right), scores)
-    low, high = _calibration_interval(judged, 0)
+    low, high = calibration_interval(judged, 0)
     assert 0 <= low <= calibration_error(*confidence(judged)) <= high <= 1
 
 

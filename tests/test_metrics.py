@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import f1_score, recall_score
 
 from data.taxonomy import Taxonomy
-from training.evaluation import bootstrap_macro_f1, resample_counts
+from training.intervals import bootstrap_macro_f1, resample_counts
 from training.metrics import (
     accuracy,
     calibration_error,

@@ -12,9 +12,9 @@ from data.rows import Row
 from data.taxonomy import Taxonomy
 from data.text import normalise
 from serving.labels import decide_task
+from training.answers import Answers
 from training.calibration import fit_thresholds
 from training.encoding import encode_targets, without_unlearnable
-from training.evaluation import Answers
 
 FloatArray = npt.NDArray[np.float32]
 

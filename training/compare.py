@@ -13,18 +13,10 @@ from data.errors import ConfigError, DataError
 from data.rows import Row
 from data.taxonomy import Taxonomy
 from serving.classifier import FeedbackClassifier
+from training.answers import Answers, answer
 from training.encoding import encode_targets
-from training.evaluation import (
-    ALL,
-    CONFIDENCE_LEVEL,
-    RESAMPLES,
-    Answers,
-    answer,
-    bootstrap_macro_f1,
-    judged_rows,
-    read_for_evaluation,
-    resample_counts,
-)
+from training.evaluation import ALL, judged_rows, read_for_evaluation
+from training.intervals import CONFIDENCE_LEVEL, RESAMPLES, bootstrap_macro_f1, resample_counts
 from training.metrics import macro_f1
 
 EXCERPT_CHARACTERS = 60

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from data.split import assign_splits, skeleton
 from data.taxonomy import Task, Taxonomy
 from serving.classifier import FeedbackClassifier
 from serving.model_folder import ModelFolder
-from serving.prediction import Prediction
+from training.answers import Answers, answer
 from training.config import TrainingConfig
 from training.encoding import Targets, encode_targets
+from training.intervals import calibration_interval, interval
 from training.metrics import (
     Judged,
     accuracy,
@@ -41,56 +41,11 @@ from training.slices import is_latin_persian, is_short, is_traditional
 
 logger = logging.getLogger(__name__)
 
-FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
-RESAMPLES = 1000
-"""Bootstrap samples behind an interval of F1."""
-CALIBRATION_RESAMPLES = 200
-CONFIDENCE_LEVEL = 0.95
 MIN_SLICE_ROWS = 20
 """Slices with fewer judged rows are left out: their figures would be noise."""
-CHUNK = 512
-"""Messages given to the classifier at once."""
 ALL = "all"
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Decisions and calibrated probabilities for a list of rows, by whatever made them.
-
-    chosen, scores: (rows, labels of all tasks). abstained: (rows, tasks). answered: (rows,) False where the text was refused.
-    """
-
-    chosen: BoolArray
-    scores: FloatArray
-    abstained: BoolArray
-    answered: BoolArray
-    languages: tuple[str, ...]
-
-
-def answer(classifier: FeedbackClassifier, rows: Sequence[Row]) -> Answers:
-    """Classify the rows as a user would: each text alone, its language identified by the classifier."""
-    taxonomy = classifier.taxonomy
-    chosen = np.zeros((len(rows), taxonomy.size), dtype=bool)
-    scores = np.zeros((len(rows), taxonomy.size), dtype=np.float32)
-    abstained = np.zeros((len(rows), len(taxonomy.tasks)), dtype=bool)
-    answered = np.zeros(len(rows), dtype=bool)
-    languages = ["und"] * len(rows)
-    for start in range(0, len(rows), CHUNK):
-        predictions = classifier.predict([row.text for row in rows[start : start + CHUNK]])
-        for number, prediction in enumerate(predictions, start):
-            if not isinstance(prediction, Prediction):
-                continue
-            answered[number] = True
-            languages[number] = prediction.language.code
-            for column, task in enumerate(taxonomy):
-                given = prediction.answers[task.name]
-                place = taxonomy.columns(task.name)
-                scores[number, place] = [given.scores[name] for name in task.names]
-                chosen[number, place] = [name in given.labels for name in task.names]
-                abstained[number, column] = given.abstained
-    return Answers(chosen, scores, abstained, answered, tuple(languages))
 
 
 def evaluate(
@@ -142,39 +97,6 @@ def mean_over_cells(evaluation: dict[str, Any], figure: str) -> float:
     return _rounded(float(np.mean(values))) if values else float("nan")
 
 
-def interval(judged: Judged, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
-    """Bootstrap percentile interval of macro-F1 over messages."""
-    samples = bootstrap_macro_f1(judged, resample_counts(len(judged), resamples, seed))
-    low, high = np.nanquantile(samples, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
-    return float(low), float(high)
-
-
-def resample_counts(rows: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
-    """How often each row is drawn, (some resamples, rows) at a time, so that memory stays bounded."""
-    generator = np.random.default_rng(seed)
-    at_once = max(1, min(resamples, 4_000_000 // max(rows, 1)))
-    done = 0
-    while done < resamples:
-        count = min(at_once, resamples - done)
-        yield generator.multinomial(rows, np.full(rows, 1 / rows), size=count).astype(np.float64)
-        done += count
-
-
-def bootstrap_macro_f1(judged: Judged, counts: Iterator[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    """(resamples,) macro-F1, each over the labels that occur in that sample, as `macro_f1` has it; NaN where none does."""
-    open_ = judged.considered
-    hits = (judged.given & judged.right & open_).astype(np.float64)
-    true = (judged.right & open_).astype(np.float64)
-    both = (judged.given & open_) + true
-    samples = []
-    for drawn in counts:
-        f1 = 2 * (drawn @ hits) / np.maximum(drawn @ both, 1.0)  # (resamples, labels)
-        occurring = drawn @ true > 0
-        some = occurring.any(1)
-        samples.append(np.where(some, (f1 * occurring).sum(1) / np.maximum(occurring.sum(1), 1), np.nan))
-    return np.concatenate(samples)
-
-
 def judged_rows(task: Task, taxonomy: Taxonomy, targets: Targets, answers: Answers, members: BoolArray) -> tuple[Judged, BoolArray]:
     """The answered rows among `members` that know the task; and which rows they are (rows,)."""
     columns = taxonomy.columns(task.name)
@@ -208,7 +130,7 @@ def _cell(
         "accuracy": _rounded(accuracy(judged)),
         "macro_recall": _rounded(macro_recall(judged)),
         "calibration_error": _rounded(calibration_error(probability, came_true)),
-        "calibration_error_interval": [_rounded(value) for value in _calibration_interval(judged, seed)],
+        "calibration_error_interval": [_rounded(value) for value in calibration_interval(judged, seed)],
         "abstained": _rounded(float((~sure).mean())),
         "accuracy_where_sure": _rounded(accuracy(judged.take(sure))) if sure.any() else None,
         "surest_error_share": _rounded(share) if np.isfinite(share := surest_error_share(judged)) else None,
@@ -265,22 +187,6 @@ def _groups(rows: Sequence[Row]) -> Iterator[tuple[str, BoolArray]]:
 
 def _languages(rows: Sequence[Row]) -> list[str]:
     return sorted({row.primary_language for row in rows})
-
-
-def _calibration_interval(judged: Judged, seed: int) -> tuple[float, float]:
-    """Bootstrap interval of the calibration error over messages, 0 to 1.
-
-    Drawing rows twice makes every bin look worse, so the samples lie above the error itself by that much on average: it is
-    taken off again (Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 10).
-    """
-    generator = np.random.default_rng(seed)
-    samples = []
-    for _ in range(CALIBRATION_RESAMPLES):
-        probability, came_true = confidence(judged.take(generator.integers(0, len(judged), len(judged))))
-        samples.append(calibration_error(probability, came_true))
-    excess = float(np.mean(samples)) - calibration_error(*confidence(judged))
-    low, high = np.quantile(samples, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2]) - excess
-    return max(float(low), 0.0), min(float(high), 1.0)
 
 
 def _reliability(probability: npt.NDArray[np.float64], came_true: BoolArray) -> list[dict[str, float]]:

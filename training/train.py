@@ -194,9 +194,10 @@ def _evaluate(
     path: Path, calibrated_folder: ModelFolder, taxonomy: Taxonomy, parts: Mapping[str, Sequence[Row]], config: TrainingConfig
 ) -> ModelFolder:
     """Evaluate what was exported, beside the baseline on the same rows, and write the final folder with card and report."""
+    from training.answers import answer
     from training.baseline import Baseline
     from training.behaviour import measure_behaviour
-    from training.evaluation import answer, evaluate
+    from training.evaluation import evaluate
 
     classifier = FeedbackClassifier.load(calibrated_folder)
     metrics: dict[str, Any] = {"demonstration": config.demonstration, "training": calibrated_folder.manifest["training"]}
