@@ -19,9 +19,10 @@ from data.errors import MessageError
 from serving.labels import FloatArray
 from serving.prediction import Failure, Prediction
 from serving.watch import Stopped
+from serving.windows import ReadMessage
 
 if TYPE_CHECKING:
-    from serving.classifier import FeedbackClassifier, ReadMessage
+    from serving.classifier import FeedbackClassifier
 
 WINDOWS_A_RUN = 32
 PIECES_A_RUN = 1024

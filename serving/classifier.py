@@ -8,76 +8,33 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.errors import MessageError, ModelFolderError
+from data.errors import MessageError
 from data.language import SUPPORTED, Language, identify, is_mixed
-from data.text import Mended, mend
+from data.text import mend
 from data.variants import as_read
 from serving.blocks import predict_block, rows_are_alone
 from serving.cache import AnswerCache
 from serving.explain import explain as explained
 from serving.labels import FloatArray, decide_task, pool_windows, probabilities
-from serving.model_folder import ALL_LANGUAGES, ONNX, TOKENIZER, ModelFolder
+from serving.model_folder import ALL_LANGUAGES, ModelFolder
+from serving.network import CPU, load_network
 from serving.prediction import Failure, Prediction
 from serving.settings import VARIABLES
 from serving.watch import Watch
+from serving.windows import ReadMessage, ReadWindow
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]  # ships no types
     from tokenizers import Tokenizer
 
-CPU = "cpu"
-PROVIDERS = {CPU: "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-"""ONNX Runtime's name of each device."""
 IN_FLIGHT_PER_THREAD = 8
 """Texts of one call that wait or run at a time, by thread: enough that a long text leaves no other thread idle."""
-
-
-@dataclass(frozen=True)
-class ReadWindow:
-    """One window of a text, as the network reads it."""
-
-    ids: list[int]
-    """Special tokens included."""
-    spans: list[tuple[int, int] | None]
-    """Of each piece, where it stands in the text; None for a special token."""
-    stale: int
-    """Pieces at the beginning that the window before has read already."""
-
-    @property
-    def pieces(self) -> int:
-        """Pieces of the text, special tokens apart."""
-        return sum(span is not None for span in self.spans)
-
-    @property
-    def fresh(self) -> int:
-        """Pieces that the window before has not read: the window's weight where windows are averaged."""
-        return self.pieces - self.stale
-
-    def without(self, start: int, end: int) -> ReadWindow:
-        """The window without the pieces that end in text[start:end]; itself if there are none."""
-        kept = [place for place, span in enumerate(self.spans) if span is None or not start <= max(span[0], span[1] - 1) < end]
-        if len(kept) == len(self.ids):
-            return self
-        read = [place for place, span in enumerate(self.spans) if span is not None][: self.stale]
-        stale = len(set(read).intersection(kept))
-        return ReadWindow([self.ids[place] for place in kept], [self.spans[place] for place in kept], stale)
-
-
-@dataclass(frozen=True)
-class ReadMessage:
-    """A text that is ready for the network."""
-
-    mended: Mended
-    language: Language
-    warnings: tuple[str, ...]
-    windows: list[ReadWindow]
 
 
 class FeedbackClassifier:
@@ -135,30 +92,10 @@ class FeedbackClassifier:
         device: `cpu`, or `cuda` where ONNX Runtime has its CUDA provider (the package onnxruntime-gpu).
         Raises ModelFolderError if the folder is missing, altered or does not load.
         """
-        import onnxruntime
-        from tokenizers import Tokenizer
-
         opened = folder if isinstance(folder, ModelFolder) else ModelFolder.open(folder)
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}: at least one is needed")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Planning which buffers to use again takes seven eighths of the time to load (0.7 s); without it runs take as much memory.
-        options.enable_mem_reuse = False
-        if not _has_vnni():
-            # Without VNNI int8 products are added in 16 bits, which overflow; this keeps answers right, at 1.6 times the time.
-            options.add_session_config_entry("session.x64quantprecision", "1")
-        providers = _providers(device)
-        try:
-            session = onnxruntime.InferenceSession(str(opened.path / ONNX), options, providers=providers)
-            tokenizer = Tokenizer.from_file(str(opened.path / TOKENIZER))
-            tokenizer.no_padding()
-            tokenizer.enable_truncation(opened.window.length, stride=opened.window.stride)
-        except Exception as error:  # both libraries raise their own, undocumented types
-            raise ModelFolderError(f"{opened.path}: {error}. The folder does not load; copy it again or train anew.") from error
-        _check_network(opened, session)
+        session, tokenizer = load_network(opened, device)
         cores = threads or available_cores()
         return cls(opened, session, tokenizer, cores, max_characters=max_characters, cache_texts=cache_texts)
 
@@ -348,41 +285,6 @@ class FeedbackClassifier:
     def _temperature(self, task: str, language: str) -> float:
         by_language = self._temperatures[task]
         return float(by_language.get(language, by_language[ALL_LANGUAGES]))
-
-
-def _providers(device: str) -> list[str]:
-    """What ONNX Runtime runs the network on. ModelFolderError if it does not have it."""
-    import onnxruntime
-
-    wanted = PROVIDERS.get(device)
-    there = onnxruntime.get_available_providers()
-    if wanted is None or wanted not in there:
-        known = ", ".join(name for name, provider in PROVIDERS.items() if provider in there)
-        raise ModelFolderError(
-            f"device '{device}' is not there: ONNX Runtime has {known}. For cuda, install onnxruntime-gpu in place of onnxruntime."
-        )
-    return list(dict.fromkeys([wanted, PROVIDERS[CPU]]))
-
-
-def _check_network(folder: ModelFolder, session: onnxruntime.InferenceSession) -> None:
-    """Raise ModelFolderError if the network does not take what the tokenizer gives or give what the taxonomy needs."""
-    inputs = {node.name for node in session.get_inputs()}
-    if not {"input_ids"} <= inputs <= {"input_ids", "attention_mask"}:
-        raise ModelFolderError(f"{folder.path}/{ONNX} takes {', '.join(sorted(inputs))}; must take input_ids and attention_mask.")
-    labels = session.get_outputs()[0].shape[-1]
-    if labels != folder.taxonomy.size:
-        raise ModelFolderError(
-            f"{folder.path}/{ONNX} gives {labels} logits, the taxonomy has {folder.taxonomy.size} labels. Train anew."
-        )
-
-
-def _has_vnni() -> bool:
-    """Whether the processor says that it multiplies int8 without overflow; False where it does not say."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text("utf-8")
-    except OSError:
-        return False
-    return "avx512_vnni" in flags or "avx_vnni" in flags
 
 
 def available_cores() -> int:

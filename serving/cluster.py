@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import DataError
-from serving.classifier import CPU, FeedbackClassifier
+from serving.classifier import FeedbackClassifier
 from serving.inputs import Archive
 from serving.journal import Journal, Shard
 from serving.labelling import REMEMBERED
+from serving.network import CPU
 from serving.work import Work
 
 MAX_TASKS = 10_000

@@ -17,7 +17,8 @@ from serving.prediction import Answer, Sentence
 from serving.sentences import sentences
 
 if TYPE_CHECKING:
-    from serving.classifier import FeedbackClassifier, ReadWindow
+    from serving.classifier import FeedbackClassifier
+    from serving.windows import ReadWindow
 
 MAX_PASSAGES = 32
 """A message of more sentences is read in so many passages of neighbouring sentences, so that its cost is bounded."""

@@ -13,10 +13,11 @@ from data.packing import name_unpacked, packing_of
 from data.redaction import REDACTION_VERSION
 from data.tables import FORMATS, Table, format_of
 from data.text import NORMALISER_VERSION
-from serving.classifier import CPU, FeedbackClassifier
+from serving.classifier import FeedbackClassifier
 from serving.inputs import Archive
 from serving.journal import Key
 from serving.labelling import Reading
+from serving.network import CPU
 from serving.shards import WRITER_VERSION, digest
 
 SHARD_ROWS = 10_000
