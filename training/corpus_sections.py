@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from data.agreement import agreement, disagreements
 from data.rows import SPLITS, Row
 from data.split import balance
+from training.corpus_agreement import agreement_table, agreement_text, commonest_disagreements
 from training.corpus_figures import (
     LANGUAGES,
     Corpus,
-    Pair,
     label_counts,
     near_duplicate_rate,
     openings,
@@ -25,11 +23,11 @@ from training.corpus_figures import (
     words,
 )
 from training.corpus_pictures import PICTURES, REAL_LABELS
+from training.markdown import cell, listed, percent, table
 
 NAMES = {"zh": "Chinese", "en": "English", "fa": "Persian"}
 EXAMPLES = 10
 MAX_EXAMPLE_CHARACTERS = 220
-DISAGREEMENTS = 4
 SHARES = (5, 25, 50, 75, 90, 95, 100)
 
 
@@ -44,20 +42,20 @@ def _contents(corpus: Corpus) -> str:
     lines.append(["`exercises/`", "messages, pairs and parallel messages, for training alone", f"{exercises:,}"])
     contrast = sum(map(len, corpus.contrast.values()))
     lines.append(["`contrast/`", "pairs and parallel messages for tests, never trained on", f"{contrast:,}"])
-    return _table(["file", "what", "rows"], lines, left=2)
+    return table(["file", "what", "rows"], lines, left=2)
 
 
 def _splits(corpus: Corpus) -> str:
     counts = Counter(row.split for row in corpus.all_rows)
-    return ", ".join(f"{name} {counts[name]:,} ({_percent(counts[name] / len(corpus.all_rows))})" for name in SPLITS)
+    return ", ".join(f"{name} {counts[name]:,} ({percent(counts[name] / len(corpus.all_rows))})" for name in SPLITS)
 
 
 def _balance(corpus: Corpus) -> str:
     """Between which shares the labels of a language lie in each split."""
     found: dict[str, list[float]] = {name: [] for name in SPLITS}
-    for cell in balance(corpus.all_rows, corpus.taxonomy):
-        found.setdefault(cell.split, []).append(cell.share)
-    return ", ".join(f"{name} {_percent(min(found[name]), 0)} to {_percent(max(found[name]), 0)}" for name in SPLITS)
+    for counted in balance(corpus.all_rows, corpus.taxonomy):
+        found.setdefault(counted.split, []).append(counted.share)
+    return ", ".join(f"{name} {percent(min(found[name]), 0)} to {percent(max(found[name]), 0)}" for name in SPLITS)
 
 
 def _label_table(corpus: Corpus, labels: Mapping[str, Sequence[Mapping[str, Sequence[str]]]]) -> str:
@@ -67,14 +65,14 @@ def _label_table(corpus: Corpus, labels: Mapping[str, Sequence[Mapping[str, Sequ
         for label in task.names:
             found = [counts[code][label] for code in LANGUAGES]
             lines.append([task.name, label, *(f"{count:,}" for count in found), f"{sum(found):,}"])
-    return _table(["task", "label", *LANGUAGES, "all"], lines, left=2)
+    return table(["task", "label", *LANGUAGES, "all"], lines, left=2)
 
 
 def _several(corpus: Corpus) -> str:
     parts = []
     for task in corpus.taxonomy:
         if not task.single:
-            parts += [f"{code} {_percent(several_labels_share(corpus.rows[code], task.name), 0)}" for code in LANGUAGES]
+            parts += [f"{code} {percent(several_labels_share(corpus.rows[code], task.name), 0)}" for code in LANGUAGES]
     return ", ".join(parts)
 
 
@@ -91,7 +89,7 @@ def _coverage(corpus: Corpus) -> str:
     body = [
         [one, *(" / ".join(str(counts[code][one, other]) for code in LANGUAGES) for other in across.names)] for one in down.names
     ]
-    return _table([down.name, *across.names], body)
+    return table([down.name, *across.names], body)
 
 
 def _lengths(corpus: Corpus) -> str:
@@ -102,67 +100,14 @@ def _lengths(corpus: Corpus) -> str:
         if code != "zh":
             counts = [words(text) for text in texts]
             lines.append([f"{code}, words", str(min(counts)), *map(str, percentiles(counts, SHARES))])
-    return _table(["", "shortest", *(f"{share} %" if share < 100 else "longest" for share in SHARES)], lines)
+    return table(["", "shortest", *(f"{share} %" if share < 100 else "longest" for share in SHARES)], lines)
 
 
 def _traits(corpus: Corpus) -> str:
     found = {code: traits(corpus.rows[code]) for code in LANGUAGES}
     names = dict.fromkeys(name for shares in found.values() for name in shares)
-    body = [[name, *(_percent(found[code][name]) if name in found[code] else "" for code in LANGUAGES)] for name in names]
-    return _table(["rows", *LANGUAGES], body)
-
-
-def _agreement_text(corpus: Corpus) -> str:
-    if not corpus.read_twice and not corpus.annotated_twice:
-        return "No second reading yet."
-    parts = [
-        f"Of the written part {len(corpus.read_twice):,} rows were labelled a second time by a reader that did not see the first "
-        f"labels; {corpus.settled:,} of them in dispute were settled by a third reading, and the corpus holds what was settled. "
-        "The table compares the first labels, as they stood before that, with the second."
-    ]
-    if twice := len(corpus.annotated_twice):
-        parts.append(f"Of the real part {twice:,} texts were read twice.")
-    return " ".join(parts)
-
-
-def _groups(corpus: Corpus) -> Iterator[tuple[str, str, list[Pair]]]:
-    """(part, language, its pairs of readings) where there are any; `all` is every language."""
-    for part, pairs in (("written", corpus.read_twice), ("real", corpus.annotated_twice)):
-        for code in (*LANGUAGES, "all"):
-            if chosen := [pair for pair in pairs if code in (pair.language, "all")]:
-                yield part, code, chosen
-
-
-def _both(pairs: Sequence[Pair], task: str) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
-    known = [pair for pair in pairs if task in pair.first and task in pair.second]
-    return [pair.first[task] for pair in known], [pair.second[task] for pair in known]
-
-
-def _agreement(corpus: Corpus) -> str:
-    lines = []
-    for part, code, pairs in _groups(corpus):
-        for task in corpus.taxonomy:
-            found = agreement(task, *_both(pairs, task.name))
-            overlap = "" if task.single else _percent(found.overlap)
-            lines.append([part, code, task.name, f"{found.rows:,}", _percent(found.exact), overlap, _figure(found.kappa)])
-    return (
-        _table(["part", "language", "task", "rows", "exact", "overlap", "kappa"], lines, left=3)
-        if lines
-        else "No second reading yet."
-    )
-
-
-def _disagreements(corpus: Corpus) -> str:
-    lines = []
-    for part, code, pairs in _groups(corpus):
-        if code == "all":
-            for task in corpus.taxonomy:
-                apart = disagreements(*_both(pairs, task.name))[:DISAGREEMENTS]
-                lowest = sorted(agreement(task, *_both(pairs, task.name)).by_label.items(), key=lambda entry: entry[1])[:3]
-                named = ", ".join(f"{one} or {other} ({count})" for one, other, count in apart) or "none"
-                kappas = ", ".join(f"{label} {_figure(kappa)}" for label, kappa in lowest)
-                lines.append(f"- {part}, {task.name}: commonest differences {named}; lowest kappa by label {kappas}")
-    return "\n".join(lines)
+    body = [[name, *(percent(found[code][name]) if name in found[code] else "" for code in LANGUAGES)] for name in names]
+    return table(["rows", *LANGUAGES], body)
 
 
 def _real(corpus: Corpus) -> str:
@@ -171,10 +116,10 @@ def _real(corpus: Corpus) -> str:
     lines = []
     for name, entries in corpus.overlays.items():
         twice = [entry for entry in entries if entry.agreed is not None]
-        agreed = _percent(sum(bool(entry.agreed) for entry in twice) / len(twice), 0) if twice else ""
+        agreed = percent(sum(bool(entry.agreed) for entry in twice) / len(twice), 0) if twice else ""
         unsure = sum(not entry.sure for entry in entries)
         lines.append([name, corpus.languages[name], f"{len(entries):,}", f"{len(twice):,}", agreed, f"{unsure:,}"])
-    sets = _table(["set", "language", "texts", "read twice", "agreed on all tasks", "unsure"], lines, left=2)
+    sets = table(["set", "language", "texts", "read twice", "agreed on all tasks", "unsure"], lines, left=2)
     labels = _label_table(corpus, {code: [entry.labels for entry in corpus.annotations(code)] for code in LANGUAGES})
     return f"{sets}\n\n{labels}\n\n![Labels of the real part]({PICTURES}/{REAL_LABELS})"
 
@@ -183,7 +128,7 @@ def _openings(corpus: Corpus) -> str:
     parts = []
     for code in LANGUAGES:
         opening, count = min(openings(corpus.rows[code]).items(), key=lambda entry: (-entry[1], entry[0]))
-        parts.append(f"{code} “{opening}” {_percent(count / len(corpus.rows[code]), 2)}")
+        parts.append(f"{code} “{opening}” {percent(count / len(corpus.rows[code]), 2)}")
     return ", ".join(parts)
 
 
@@ -197,7 +142,7 @@ def _shortcuts(corpus: Corpus) -> str:
             with_channel, without = shortcut(rows, task.name), shortcut(rows, task.name, channel=False)
             majority = f"({with_channel.majority_macro_f1:.2f})"
             lines.append([task.name, code, f"{with_channel.macro_f1:.2f}", f"{without.macro_f1:.2f}", majority])
-    return _table(["task", "language", "length, punctuation, channel", "length, punctuation", "commonest"], lines, left=2)
+    return table(["task", "language", "length, punctuation, channel", "length, punctuation", "commonest"], lines, left=2)
 
 
 def _exercises(corpus: Corpus) -> str:
@@ -206,7 +151,7 @@ def _exercises(corpus: Corpus) -> str:
         chosen = {code: [row for row in rows if row.extra["kind"] == kind] for code, rows in corpus.exercises.items()}
         groups = len({row.extra["group"] for rows in chosen.values() for row in rows})
         lines.append([kind, *(f"{len(chosen.get(code, ())):,}" for code in LANGUAGES), f"{groups:,}"])
-    return _table(["kind", *LANGUAGES, "groups"], lines, left=1)
+    return table(["kind", *LANGUAGES, "groups"], lines, left=1)
 
 
 def _contrast(corpus: Corpus) -> str:
@@ -222,21 +167,21 @@ def _contrast(corpus: Corpus) -> str:
         by_language = ", ".join(f"{code} {counts[code]}" for code in LANGUAGES if counts[code])
         texts = sum(len(texts_of(entry)) for entry in entries)
         lines.append([f"`contrast/{name}.jsonl`", what.get(name, ""), by_language, f"{len(entries):,}", f"{texts:,}"])
-    table = _table(["file", "what", "by language", "entries", "texts"], lines, left=3)
+    files = table(["file", "what", "by language", "entries", "texts"], lines, left=3)
     turns = Counter(str(entry["turn"]) for entries in corpus.contrast.values() for entry in entries if "turn" in entry)
     named = ", ".join(f"{turn} {count}" for turn, count in sorted(turns.items(), key=lambda entry: (-entry[1], entry[0])))
-    return f"{table}\n\nWhat turns a pair: {named}." if turns else table
+    return f"{files}\n\nWhat turns a pair: {named}." if turns else files
 
 
 def _examples(corpus: Corpus) -> str:
     parts = []
     for code in LANGUAGES:
         body = [
-            [_cell(row.text), *(", ".join(row.labels[task.name]) for task in corpus.taxonomy), str(row.extra["channel"])]
+            [cell(row.text), *(", ".join(row.labels[task.name]) for task in corpus.taxonomy), str(row.extra["channel"])]
             for row in examples(corpus.rows[code])
         ]
         head = ["text", *corpus.taxonomy.task_names, "channel"]
-        parts.append(f"### {NAMES[code]}\n\n" + _table(head, body, left=len(head)))
+        parts.append(f"### {NAMES[code]}\n\n" + table(head, body, left=len(head)))
     return "\n\n".join(parts)
 
 
@@ -268,37 +213,12 @@ def _definitions(corpus: Corpus) -> str:
             [f"`{label.name}`", *(label.display.get(code, "") for code in LANGUAGES if code != "en"), label.about]
             for label in task.labels
         ]
-        parts.append(f"**{task.name}**: {number}.\n\n" + _table(["label", "zh", "fa", "meaning"], body, left=4))
+        parts.append(f"**{task.name}**: {number}.\n\n" + table(["label", "zh", "fa", "meaning"], body, left=4))
     return "\n\n".join(parts)
 
 
-# Markdown
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A table whose first `left` columns stand to the left, the others to the right."""
-    rule = ["---" if place < left else "---:" for place in range(len(head))]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *body))
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ⏎ ")
-
-
-def _percent(share: float, digits: int = 1) -> str:
-    return "-" if math.isnan(share) else f"{100 * share:.{digits}f} %"
-
-
-def _figure(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2f}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
-
-
 SECTIONS: Mapping[str, Callable[[Corpus], str]] = {
-    "tasks": lambda corpus: _listed(corpus.taxonomy.task_names),
+    "tasks": lambda corpus: listed(corpus.taxonomy.task_names),
     "version": lambda corpus: corpus.taxonomy.version,
     "rows": lambda corpus: f"{len(corpus.all_rows):,}",
     "contents": _contents,
@@ -310,11 +230,11 @@ SECTIONS: Mapping[str, Callable[[Corpus], str]] = {
     "coverage_table": _coverage,
     "lengths_table": _lengths,
     "traits_table": _traits,
-    "agreement_text": _agreement_text,
-    "agreement_table": _agreement,
-    "disagreements": _disagreements,
+    "agreement_text": agreement_text,
+    "agreement_table": agreement_table,
+    "disagreements": commonest_disagreements,
     "real_text": _real,
-    "near": lambda corpus: _percent(near_duplicate_rate([row.text for row in corpus.all_rows]), 2),
+    "near": lambda corpus: percent(near_duplicate_rate([row.text for row in corpus.all_rows]), 2),
     "openings": _openings,
     "shortcut_table": _shortcuts,
     "exercises_table": _exercises,
