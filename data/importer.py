@@ -18,7 +18,7 @@ from typing import Any
 from data.alterations import alter
 from data.answers import Answer, agreed, merged, united, values
 from data.errors import DataError
-from data.import_report import ImportReport
+from data.import_report import ImportReport, report_on
 from data.mapping import Rule, plain
 from data.origins import Files, Hub, is_hub_id
 from data.rows import Row, write_rows
@@ -173,7 +173,7 @@ class _Importer:
         self._refuse_unmapped(origin)
         rows = [row for message in messages.values() for row in self._rows(message)]
         absent = [file for file in (*source.test_files, *source.avoid_files) if file not in splits.names]
-        return rows, self._report(rows, read, origin, tuple(absent))
+        return rows, report_on(self.source, self.taxonomy, self.tasks, rows, origin, read, self.dropped, tuple(absent))
 
     def _texts(self, splits: Hub | Files, file: str) -> Iterator[tuple[dict[str, Any], str]]:
         """The records of a split, each with its text as the set has it."""
@@ -288,33 +288,3 @@ class _Importer:
             id=row_id(self.source.name, message.original),
             extra=extra,
         )
-
-    def _report(self, rows: list[Row], read: int, origin: str, absent: tuple[str, ...]) -> ImportReport:
-        def by_label(task: str, counts: Counter[str]) -> dict[str, int]:
-            return {label: counts[label] for label in self.taxonomy[task].names if counts[label]}
-
-        given = {task: Counter(label for row in rows for label in row.labels.get(task, ())) for task in self.tasks}
-        wrong = {
-            task: Counter(label for row in rows if task not in row.labels for label in row.excluded.get(task, ()))
-            for task in self.tasks
-        }
-        for task in self.tasks:
-            if none := sum(row.labels.get(task) == () for row in rows):
-                given[task]["none of those known"] = none
-        labels = {task: {**by_label(task, counts), **_rest(counts, self.taxonomy[task])} for task, counts in given.items()}
-        return ImportReport(
-            self.source,
-            origin,
-            read,
-            len(rows),
-            dict(self.dropped.most_common()),
-            dict(Counter(row.split or "" for row in rows)),
-            {task: counts for task, counts in labels.items() if counts},
-            {task: found for task, counts in wrong.items() if (found := by_label(task, counts))},
-            sum("weak" in row.extra for row in rows),
-            absent,
-        )
-
-
-def _rest(counts: Counter[str], task: Task) -> dict[str, int]:
-    return {name: count for name, count in counts.items() if name not in task.names}
