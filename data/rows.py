@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 PLAIN_COLUMNS = ("language", "source", "split", "id")
 JOINED_BY = "|"
-"""Between the labels in a CSV cell. A cell that is this sign alone is an explicit empty list."""
+"""Between the labels in a cell of CSV or a spreadsheet. A cell that is this sign alone is an explicit empty list."""
 MAX_FAULT_KINDS = 20
 """Reading stops when so many different faults were found."""
 MAX_LINES_NAMED = 5
 PEEKED_ROWS = 10_000
-"""How many rows of a stream are looked at to find the columns of a CSV or Parquet file."""
+"""How many rows of a stream are looked at to find the columns of a file that is no JSON Lines."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Row:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Every other column of the file, as it was; empty cells are left out."""
     line: int = field(default=0, compare=False)
-    """Where it stands in its file: line of a text file (first is 1), row of a Parquet file; 0 if made in memory."""
+    """Where it stands in its file: line of a text file (first is 1), row of a Parquet file or sheet; 0 if made in memory."""
 
     @property
     def primary_language(self) -> str:
@@ -105,7 +105,7 @@ def _also(lines: Sequence[int], count: int) -> str:
 
 
 def read_rows(path: str | Path, taxonomy: Taxonomy, *, encoding: str | None = None) -> Iterator[Row]:
-    """Stream the rows of a CSV, JSON Lines or Parquet file.
+    """Stream the rows of a CSV, JSON Lines or Parquet file or of a spreadsheet.
 
     A file that cannot be read at all, or has no column `text`, raises DataError at once. Wrong rows are left out and
     raise one DataError after the last row (or at MAX_FAULT_KINDS), with every fault and its line: read to the end before
@@ -246,9 +246,10 @@ def _contradictions(
 
 
 def write_rows(path: str | Path, rows: Iterable[Row], taxonomy: Taxonomy) -> int:
-    """Write rows as CSV, JSON Lines or Parquet, by the file's name, and return how many.
+    """Write rows as CSV, JSON Lines, Parquet or a spreadsheet, by the file's name, and return how many.
 
-    The file appears when all are written. CSV and Parquet need their columns beforehand: those of `extra` are taken from
+    `read_rows` gives them back equal; of `extra`, CSV keeps text alone, and a spreadsheet has lists and objects as JSON.
+    The file appears when all are written. All but JSON Lines need their columns beforehand: those of `extra` are taken from
     all rows of a list, from the first PEEKED_ROWS of a stream; DataError for a column that comes later.
     """
     kind = format_of(path)
@@ -264,9 +265,10 @@ def write_rows(path: str | Path, rows: Iterable[Row], taxonomy: Taxonomy) -> int
         extras = dict.fromkeys(name for row in peeked for name in row.extra)
         columns = (*_own_columns(taxonomy), *extras)
         schema = _schema(taxonomy) if kind == "parquet" else None
-    with TableWriter(path, columns, schema=schema) as writer:
+    # In CSV the guard would alter the text; in a sheet it does not, and without it "=…" would come back as an empty cell.
+    with TableWriter(path, columns, schema=schema, guard=kind == "xlsx") as writer:
         for row in rows:
-            writer.write(_values(row, taxonomy, joined=kind == "csv"))
+            writer.write(_values(row, taxonomy, joined=kind in ("csv", "xlsx")))
     return writer.rows
 
 

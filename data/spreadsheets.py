@@ -22,9 +22,10 @@ MAX_CELL_CHARACTERS = 32_767
 """As Excel counts them: characters beyond the first 65,536 of Unicode count twice."""
 MAX_EXACT = 10**15
 """Excel keeps 15 digits of a number."""
-_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_ESCAPED = re.compile("_x(00[01][0-9A-Fa-f]|[Ff]{3}[EeFf])_")
-"""How Excel writes a character that XML has no sign for."""
+_ILLEGAL = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+"""Characters that XML has no sign for or would alter (a carriage return), and text that looks like how they are written."""
+_ESCAPED = re.compile("_x(00[01][0-9A-Fa-f]|005[Ff](?=_x[0-9A-Fa-f]{4}_)|[Ff]{3}[EeFf])_")
+"""How Excel writes them."""
 _OLD = b"\xd0\xcf\x11\xe0"
 
 
@@ -92,8 +93,7 @@ class SheetWriter:
         from openpyxl.cell import WriteOnlyCell
 
         check_cell(value)
-        value = _ILLEGAL.sub(lambda found: f"_x{ord(found[0]):04X}_", value)  # as Excel itself writes them
-        cell = WriteOnlyCell(self._sheet, value=value)
+        cell = WriteOnlyCell(self._sheet, value=_escaped(value))
         if self._guard or cell.data_type != "f":
             cell.data_type = "s"
         if self._guard and value.startswith(("=", "+", "-", "@")):
@@ -103,8 +103,11 @@ class SheetWriter:
 
 def check_cell(value: str) -> None:
     """ValueError for more text than a cell holds."""
-    if len(value) > MAX_CELL_CHARACTERS // 2 and len(value.encode("utf-16-le", "surrogatepass")) // 2 > MAX_CELL_CHARACTERS:
-        raise ValueError(f"text of {len(value):,} characters; a cell of a spreadsheet holds {MAX_CELL_CHARACTERS:,}")
+    if len(value) <= MAX_CELL_CHARACTERS // len("_x000D_"):
+        return
+    # As it is written: openpyxl cuts what is longer without a word.
+    if (length := len(_escaped(value).encode("utf-16-le", "surrogatepass")) // 2) > MAX_CELL_CHARACTERS:
+        raise ValueError(f"text of {length:,} characters as written; a cell of a spreadsheet holds {MAX_CELL_CHARACTERS:,}")
 
 
 def fits_cell(value: Any) -> bool:
@@ -118,6 +121,10 @@ def fits_cell(value: Any) -> bool:
     if isinstance(value, datetime | time):
         return value.tzinfo is None and (isinstance(value, time) or value.year >= 1900)
     return isinstance(value, timedelta) or (isinstance(value, date) and value.year >= 1900)
+
+
+def _escaped(value: str) -> str:
+    return _ILLEGAL.sub(lambda found: f"_x{ord(found[0]):04X}_", value)
 
 
 def _unescaped(value: str) -> str:

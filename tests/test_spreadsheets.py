@@ -78,6 +78,22 @@ def test_what_a_cell_cannot_hold_is_text_or_a_reject(tmp_path: Path, model_path:
     assert "a cell of a spreadsheet holds 32,767" in reject["reason"]
 
 
+def test_line_ends_and_control_characters_are_written_as_excel_writes_them(tmp_path: Path) -> None:
+    text = "一\r\n二\x0b _x000D_ _x0041_ _X0041_"
+    with TableWriter(tmp_path / "a.xlsx", ["text\r"]) as writer:
+        writer.write({"text\r": text})
+    written = "一_x000D_\n二_x000B_ _x005F_x000D_ _x005F_x0041_ _X0041_"
+    assert cells(tmp_path / "a.xlsx") == [[("s", "text_x000D_")], [("s", written)]]
+    assert list(open_table(tmp_path / "a.xlsx").records()) == [Record({"text\r": text}, 2)]
+
+
+def test_text_that_outgrows_a_cell_only_as_it_is_written_is_refused_and_never_cut(tmp_path: Path) -> None:
+    with TableWriter(tmp_path / "a.xlsx", ["text"]) as writer:
+        writer.write({"text": "\r" * 4_681})
+        with pytest.raises(DataError, match=r"row 2: .* 32,774 characters as written; .* holds 32,767"):
+            writer.write({"text": "\r" * 4_682})
+
+
 def test_times_with_a_zone_are_written_as_text(tmp_path: Path) -> None:
     with TableWriter(tmp_path / "a.xlsx", ["at"]) as writer:
         writer.write({"at": datetime(2024, 1, 2, tzinfo=UTC)})
