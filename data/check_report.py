@@ -11,7 +11,7 @@ from typing import Any
 class Finding:
     kind: str
     """Stable, for programs: unreadable, fault, no_rows, empty, too_long, leakage, contradiction; long, duplicate,
-    near_duplicate, language, garbled, column, unlabelled."""
+    near_duplicate, language, garbled, column, unlabelled, repeated_id."""
     message: str
     rows: int
     """How many rows it concerns."""
@@ -51,7 +51,8 @@ class CheckReport:
         for title, findings in (("errors", self.errors), ("warnings", self.warnings)):
             lines += ["", f"{title}: {len(findings) or 'none'}"]
             for finding in findings:
-                lines.append(f"  {finding.message} ({finding.rows} row{'s' * (finding.rows != 1)})")
+                count = f" ({finding.rows} row{'s' * (finding.rows != 1)})" if finding.rows else ""  # none: it is of a file
+                lines.append(f"  {finding.message}{count}")
                 lines += [f"    {place}" for place in finding.places]
                 if finding.rows > len(finding.places) > 0:
                     lines.append("    ...")

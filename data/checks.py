@@ -50,6 +50,8 @@ class _Entry:
     place: str
     digest: bytes
     excerpt: str
+    id: tuple[str | None, str] | None
+    """With the row's source, within which it names the row."""
     split: str | None
     labels: Mapping[str, tuple[str, ...]]
     known: Mapping[str, tuple[str, ...]]
@@ -98,7 +100,8 @@ def check(paths: str | Path | Sequence[str | Path], taxonomy: Taxonomy, *, encod
             mended = mend(row.text)
             _check_text(row, mended.text, mended.warnings, place, errors, warnings)
             digest = hashlib.blake2b(mended.text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-            entries.append(_Entry(place, digest, excerpt(mended.text), row.split, row.labels, row.known, row.excluded))
+            name = None if row.id is None else (row.source, row.id)
+            entries.append(_Entry(place, digest, excerpt(mended.text), name, row.split, row.labels, row.known, row.excluded))
             skeletons.append(skeleton_of_mended(mended.text))
             language = _value(row.language, languages)
             splits[row.split or "none"] += 1
@@ -114,6 +117,7 @@ def check(paths: str | Path | Sequence[str | Path], taxonomy: Taxonomy, *, encod
     for task in taxonomy:
         if entries and sum(labels[task.name][UNKNOWN].values()) == len(entries):
             warnings.add("unlabelled", f"No row has a label for {task.name}.", None, rows=len(entries))
+    _check_ids(entries, warnings)
     duplicates, near = _check_groups(entries, skeletons, taxonomy, errors, warnings)
     total = max(1, len(entries))
     order = [*SPLITS, "none"]
@@ -181,6 +185,15 @@ def _check_columns(path: Path, extras: set[str], taxonomy: Taxonomy, warnings: _
         if near := get_close_matches(name.strip().lower(), [own for own in ours if own != "id"], n=1, cutoff=0.75):
             message = f"{path}: column '{excerpt(name)}' is not read as '{near[0]}'. Rename it if it is meant so."
             warnings.add("column", message, None, rows=0)
+
+
+def _check_ids(entries: Sequence[_Entry], warnings: _Findings) -> None:
+    """Ids that name different texts of one source."""
+    firsts: dict[tuple[str | None, str], _Entry] = {}
+    for entry in entries:
+        if entry.id is not None and (first := firsts.setdefault(entry.id, entry)).digest != entry.digest:
+            message = "The same id stands at different texts of one source. Give each row an id of its own."
+            warnings.add("repeated_id", message, _pair(first, entry))
 
 
 def _check_groups(

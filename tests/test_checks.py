@@ -213,6 +213,16 @@ def test_counts_are_by_task_label_and_language_and_unknown_is_counted(checked: C
     assert report.languages == {"zh": 2, "fa": 1, "unknown": 1}
 
 
+def test_an_id_at_different_texts_of_one_source_is_warned_of(checked: Check) -> None:
+    rows = [Row(LONG["zh"], source="a", id="1"), Row(LONG["fa"], source="a", id="1"), Row(LONG["en"], source="b", id="1")]
+    (found,) = [finding for finding in checked(*rows).warnings if finding.kind == "repeated_id"]
+    assert (found.rows, found.message) == (
+        1,
+        "The same id stands at different texts of one source. Give each row an id of its own.",
+    )
+    assert not [finding for finding in checked(rows[0], rows[0], Row(LONG["fa"])).warnings if finding.kind == "repeated_id"]
+
+
 def test_files_that_cannot_be_read_are_errors_beside_the_others(tmp_path: Path, taxonomy: Taxonomy) -> None:
     good, empty, missing = tmp_path / "good.csv", tmp_path / "empty.csv", tmp_path / "missing.jsonl"
     good.write_text("text,tone\n很好,calm\n", "utf-8")
