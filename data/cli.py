@@ -60,11 +60,16 @@ def _data_check(options: argparse.Namespace) -> int:
 def _data_import(options: argparse.Namespace) -> int:
     from data.errors import ConfigError
     from data.importer import import_all, import_to_file
+    from data.table_writer import check_output
     from data.taxonomy import Taxonomy
 
     taxonomy = Taxonomy.read(options.taxonomy) if options.taxonomy else Taxonomy.read()
     if bool(options.all) == bool(options.name):
         raise ConfigError("name the set to import, or --all; one of the two")
+    if options.all:
+        _check_folders(Path(options.origin), Path(options.output))
+    else:
+        check_output(options.output, options.origin)
     if options.name == "review":
         from data.review import import_sheet
 
@@ -83,10 +88,21 @@ def _data_import(options: argparse.Namespace) -> int:
     return CLEAN
 
 
+def _check_folders(origin: Path, output: Path) -> None:
+    from data.errors import DataError
+
+    if not origin.is_dir():
+        raise DataError(f"{origin}: is {'a file' if origin.exists() else 'not there'}. With --all, name a folder of sets.")
+    if output.exists() and not output.is_dir():
+        raise DataError(f"{output}: is a file. With --all, name a folder for the rows of all sets.")
+
+
 def _data_annotate(options: argparse.Namespace) -> int:
     from data.annotations import annotate, annotate_all
+    from data.table_writer import check_output
     from data.taxonomy import Taxonomy
 
+    check_output(options.output, options.origin)
     if options.all:
         reports = annotate_all(options.origin, options.output, Taxonomy.read(), **_sources(options))
     else:

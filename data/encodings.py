@@ -70,12 +70,20 @@ def find_encoding(path: Path, named: str | None = None) -> str:
                 f"{path}: looks like UTF-16 without a byte order mark. Name the encoding (--encoding {unmarked}), "
                 "or save the file as UTF-8."
             )
+        if guess is None and _misfit(sample, "utf-8") is None and (control := _CONTROL.search(sample)):
+            at = control.start()
+            raise DataError(
+                f"{path}: UTF-8, but with control characters in over one of a hundred places, as binary files have them; the first "
+                f"is 0x{control[0][0]:02x} (byte {offset + at}, line {lines + sample[:at].count(BREAK) + 1}). "
+                "Take them out; if they are meant, name the encoding utf-8."
+            )
         if guess is None:
             first = _misfit(sample, "utf-8") or 0
             raise DataError(
                 f"{path}: not text in UTF-8 (byte {offset + first}, line {lines + sample[:first].count(BREAK) + 1}), "
                 "nor in UTF-16 with a byte order mark, GB18030, Big5 or Windows-1256. "
-                "If it is a table in another encoding, name the encoding; if it is binary, export it as CSV UTF-8."
+                "If it is a table in another encoding, name the encoding; if its lines are in several, bring them all into UTF-8; "
+                "if it is binary, export it as CSV UTF-8."
             )
         return guess
     try:

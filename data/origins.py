@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -47,6 +48,7 @@ class Files:
     def records(self, file: str) -> Iterator[dict[str, Any]]:
         import datasets
 
+        logging.getLogger("datasets.packaged_modules").setLevel(logging.CRITICAL)  # what it logs is in our error, once
         path = self.names[file]
         ending = path.suffix.lower()
         options: dict[str, Any] = {}
@@ -58,7 +60,12 @@ class Files:
             for record in table:
                 yield dict(record)
         except Exception as error:  # the readers below raise what they like
-            raise DataError(f"{path}: cannot be read as {LOADERS[ending]}: {_first_line(error)}") from error
+            todo = "Is it whole, and as the set's owners gave it?"
+            if isinstance(error, UnicodeDecodeError):
+                todo = "Sets are read in UTF-8 throughout: save the file so."
+            elif isinstance(error, PermissionError):
+                todo = "Allow yourself to read it."
+            raise DataError(f"{path}: cannot be read as {LOADERS[ending]}: {_first_line(error)}. {todo}") from error
 
 
 class Hub:

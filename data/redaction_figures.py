@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -73,10 +74,14 @@ def total(kinds: Iterable[KindFigures]) -> KindFigures:
 def read_marked(path: str | Path) -> list[MarkedRow]:
     """Read a file of tab-separated `language` and `text`. DataError names a mark that is of no kind."""
     try:
-        with Path(path).open(encoding="utf-8", newline="") as lines:
-            records = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+        content = Path(path).read_bytes()
+        lines = io.StringIO(content.decode("utf-8"), newline="")
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}. Name a file that you may read.") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: byte {error.start} is not UTF-8. Save the file in UTF-8.") from error
+    records = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
     rows = []
     for number, record in enumerate(records, start=2):
         language, marked_text = record.get("language"), record.get("text")

@@ -149,7 +149,8 @@ def _scan(table: Table, taxonomy: Taxonomy) -> Iterator[Row | RowFault]:
     for record in table.records():
         if isinstance(record, BadRecord):
             where = f"column '{record.column}' " if record.column else ""
-            yield RowFault(record.line, record.column, f"{where}{record.reason}.")
+            todo = " Write the row anew in it, or delete the row." if "holds bytes" in record.reason else ""
+            yield RowFault(record.line, record.column, f"{where}{record.reason}.{todo}")
         else:
             row, faults = _row(record, taxonomy, own, table.format == "csv")
             yield from faults

@@ -95,7 +95,10 @@ def read_records(path: Path, encoding: str, dialect: Dialect, columns: Sequence[
                 column = next((name for name, value in zip(columns, fields, strict=False) if is_broken(value)), None)
                 yield BadRecord(line, column, f"holds bytes that are not {encoding}")
             elif len(fields) != width:
-                reason = f"has {len(fields)} fields, the header has {width}; double-quote a field that holds {dialect.delimiter!r}"
+                todo = "leave none out, an empty one has its separator too"
+                if len(fields) > width:
+                    todo = f"double-quote a field that holds {dialect.delimiter!r}"
+                reason = f"has {len(fields)} fields, the header has {width}; {todo}"
                 yield BadRecord(line, None, reason)
             else:
                 yield Record(dict(zip(columns, fields, strict=True)), line)
@@ -162,7 +165,8 @@ def _reader(lines: Any, dialect: Dialect, strict: bool = True) -> Any:
 def _fault(error: Exception, dialect: Dialect) -> str:
     text = str(error)
     if isinstance(error, _TooManyLinesError) or "unexpected end" in text or "field larger" in text:
-        return f"opens a {dialect.quoting if dialect.quoting == 'single' else 'double'} quote that is never closed"
+        name = dialect.quoting if dialect.quoting == "single" else "double"
+        return f"opens a {name} quote that is never closed; close it, or double a quote that is meant"
     if "expected after" in text:
         return 'has text after a closing double quote; write a double quote inside a field as ""'
     return text

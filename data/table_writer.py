@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -182,6 +183,25 @@ class TableWriter:
         raw.close()
         self._files = []
         durable.replace(self._part, self.path)
+
+
+def check_output(path: str | Path, *inputs: str | Path) -> None:
+    """DataError, before the work, if a table cannot be written there or would replace the one that it is made from."""
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise DataError(f"{path}: is a folder. Name a file in it.")
+        format_of(path)
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            raise DataError(f"{path}: its folder does not exist. Make it, or name a file in another one.")
+        if path.exists() and any(Path(each).exists() and path.samefile(each) for each in inputs):
+            raise DataError(f"{path}: is what is read, and would be replaced. Name another file for the output.")
+        may = os.access(folder, os.W_OK | os.X_OK)
+    except PermissionError:
+        may = False
+    if not may:
+        raise DataError(f"{path}: its folder may not be written to. Name a file in another one.")
 
 
 def is_formula(cell: str) -> bool:

@@ -111,10 +111,10 @@ def open_table(
     A header without rows is a table of no records.
     """
     path = Path(path)
-    kind = format or format_of(path)
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder. Name a file.")
     try:
+        if path.is_dir():
+            raise DataError(f"{path}: is a folder. Name a file.")
+        kind = format or format_of(path)
         if path.stat().st_size == 0:
             raise DataError(f"{path}: the file is empty, it has no rows.")
         if kind == "parquet":
@@ -127,8 +127,10 @@ def open_table(
         head = read_head(path, encoding)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file.{_nearest_file(path)}") from None
+    except PermissionError:
+        raise DataError(f"{path}: cannot be read: permission denied. Allow yourself to read it (and its folder).") from None
     except READ_FAULTS as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+        raise DataError(f"{path}: cannot be read: {error}. Is the file cut off?") from error
     if not head.strip():
         raise DataError(f"{path}: the file is empty, it has no rows.")
     if kind == "jsonl":
@@ -209,7 +211,7 @@ def _json_records(path: Path, encoding: str) -> Iterator[Record | BadRecord]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key stands twice; rename or remove one")
     return values
 
 

@@ -15,7 +15,12 @@ def read_toml(path: Path, error: type[FeedbackError], missing: str) -> dict[str,
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise error(f"{path}: no such file{missing}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as fault:
+    except OSError as fault:
+        what = {PermissionError: "allow yourself to read it", IsADirectoryError: "name the file in it"}.get(
+            type(fault), "try again"
+        )
+        raise error(f"{path}: cannot be read: {fault.strerror or fault}; {what}") from fault
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise error(f"{path}: not a TOML file in UTF-8: {fault}") from fault
 
 

@@ -106,6 +106,14 @@ def test_a_single_byte_encoding_named_for_utf_16_with_a_mark_is_refused(tmp_path
         find_encoding(path, "cp1256")
 
 
+def test_control_characters_are_told_by_place_and_read_when_the_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text\n好\n\x01عا\x01لی\x01\n", "utf-8")
+    with pytest.raises(DataError, match=r"UTF-8, but with control .* first is 0x01 \(byte 9, line 3\)\. Take them out"):
+        find_encoding(path)
+    assert find_encoding(path, "utf-8") == "utf-8"
+
+
 def test_an_encoding_that_does_not_exist_is_named(tmp_path: Path) -> None:
     path = tmp_path / "messages.csv"
     path.write_text("text\n好\n", "utf-8")

@@ -41,7 +41,7 @@ def test_an_unclosed_quote_swallows_no_row_however_many_follow(tmp_path: Path) -
     lines = ["id,text", "0,ok", '1,"never closed', *(f"{number},row" for number in range(2, rows))]
     (tmp_path / "a.csv").write_text("\n".join(lines) + "\n", "utf-8")
     records = list(open_table(tmp_path / "a.csv").records())
-    assert records[1] == BadRecord(3, None, "opens a double quote that is never closed")
+    assert records[1] == BadRecord(3, None, "opens a double quote that is never closed; close it, or double a quote that is meant")
     good = [record for record in records if isinstance(record, Record)]
     assert [record.values["id"] for record in good] == ["0", *(str(number) for number in range(2, rows))]
     assert [record.line for record in good] == [2, *range(4, rows + 2)]

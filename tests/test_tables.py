@@ -74,7 +74,7 @@ def test_a_quote_that_is_never_closed_is_told_with_its_line_and_swallows_no_othe
     path = tmp_path / "messages.csv"
     path.write_text('id,text\n0,ok\n1,"never closed\n2,swallowed\n', "utf-8")
     assert list(open_table(path).records())[1:] == [
-        BadRecord(3, None, "opens a double quote that is never closed"),
+        BadRecord(3, None, "opens a double quote that is never closed; close it, or double a quote that is meant"),
         Record({"id": "2", "text": "swallowed"}, 4),
     ]
 
