@@ -28,8 +28,10 @@ WINDOWS_A_RUN = 32
 PIECES_A_RUN = 1024
 """At most so many, so that a run's activations stay in the processor's cache."""
 
-PROBED_LENGTHS = (3, 7, 16, 33, 65)
-PROBED_WINDOWS = 5
+FEWEST_TO_SHARE = 128
+"""With fewer windows it does not pay to look whether they may share runs (half a second)."""
+PROBES = ((3, 32), (7, 8), (16, 8), (33, 5), (128, 8))
+"""Lengths, and how many windows of each: small runs and the largest one."""
 
 Result = Prediction | Failure
 
@@ -85,21 +87,26 @@ def predict_block(
 
     each(lambda message: _read(classifier, message), messages.values())
     open_ = [message for message in messages.values() if message.result is None]
-    each(lambda run: _run(classifier, run), runs(open_, WINDOWS_A_RUN if classifier.shares_runs else 1))
-    each(lambda message: _answer(classifier, message), open_)
-    results: list[Result | None] = [None] * len(texts)
+    many = sum(len(message.read.windows) for message in open_ if message.read) >= FEWEST_TO_SHARE
+    each(lambda run: _run(classifier, run), runs(open_, WINDOWS_A_RUN if many and classifier.shares_runs else 1))
+    for message in open_:  # here and not in the pool, where the runs of the next block wait already
+        if stopped():
+            raise Stopped
+        _answer(classifier, message)
+    results: list[Any] = [None] * len(texts)
     for message in messages.values():
+        assert message.result is not None
         for place in message.places:
             results[place] = message.result
-    return [result for result in results if result is not None]
+    return results
 
 
 def rows_are_alone(classifier: FeedbackClassifier) -> bool:
     """Whether windows in one run get, to the bit, the logits that each gets alone, with this network, runtime and processor."""
     drawn = np.random.default_rng(0)
     pieces = classifier.tokenizer.get_vocab_size()
-    for length in PROBED_LENGTHS:
-        windows = drawn.integers(0, pieces, (PROBED_WINDOWS, length)).tolist()
+    for length, count in PROBES:
+        windows = drawn.integers(0, pieces, (count, length)).tolist()
         together = classifier.network(windows)
         if not all(np.array_equal(row, classifier.window_logits(window)) for row, window in zip(together, windows, strict=True)):
             return False
@@ -143,3 +150,5 @@ def _answer(classifier: FeedbackClassifier, message: _Message) -> None:
         message.result = Failure(None, error.code, str(error))
     else:
         classifier.remember(message.text, message.code, message.result)
+    message.read = None  # its windows take a hundred bytes a character
+    message.rows.clear()

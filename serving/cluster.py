@@ -7,7 +7,7 @@ are those of a run on one machine, so the labels and the output are the same, an
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def label_on_ray(
     workers: int | None,
     threads: int,
     device: str = CPU,
-) -> Iterator[Shard]:
+) -> Generator[Shard]:
     """Have shards labelled and give their counts as they come, in no order.
 
     A worker that dies is started anew, and its shard done again.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from serving.prediction import Prediction
 if TYPE_CHECKING:
     import pandas
 
+FRAME_BLOCK = 512
+"""Rows of a frame that are labelled together."""
 REJECT = "reject"
 """Column that says why a row has no labels (code and reason as JSON); null where it has."""
 
@@ -58,7 +61,10 @@ class FrameLabeller:
             texts = ["" if value is None or value != value else value for value in frame[text]]  # a missing text is a NaN
             known = [None] * len(frame) if self._language_column is None else map(language_code, frame[self._language_column])
             rows: list[dict[str, Any]] = []
-            for result in classifier.predict_block(texts, list(known)):
+            codes = list(known)
+            starts = range(0, len(texts), FRAME_BLOCK)
+            parts = (classifier.predict_block(texts[at : at + FRAME_BLOCK], codes[at : at + FRAME_BLOCK]) for at in starts)
+            for result in chain.from_iterable(parts):
                 if isinstance(result, Prediction):
                     rows.append({**added.values(result), self._prefix + REJECT: None})
                 else:

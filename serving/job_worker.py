@@ -31,7 +31,7 @@ from serving.webhook import WebhookError, send
 logger = logging.getLogger(__name__)
 
 SHARD_ROWS = 2_000
-"""Rows that are done again, at most, after a worker was killed."""
+"""Rows of a shard: what is done again after a worker was killed, with the two blocks that it had read ahead."""
 LOOK_EVERY_S = 1.0
 RENEW_EVERY_S = LEASE_S / 12
 SWEEP_EVERY_S = 600.0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from data.errors import DataError, FeedbackError
 from data.tables import BadRecord, Record, Table
 from serving.classifier import FeedbackClassifier
-from serving.journal import Journal, Totals
+from serving.journal import Journal, Shard, Totals
 from serving.label_report import Progress
 from serving.work import Work
 
@@ -74,13 +74,18 @@ class Run:
                 device=self._device,
             )
         else:
-            done = (self.work.label(numbers, self._classifier, self.journal, self._watch) for numbers in missing)
-            shards = chain.from_iterable(done)
-        for shard in shards:
-            self.totals.add(shard)
-            self._open_rows = self._open_rejects = 0
-            self._stop_at_rejects()
-            self._tell()
+            shards = self._label_here(missing)
+        with closing(shards):
+            for shard in shards:
+                self.totals.add(shard)
+                self._open_rows = self._open_rejects = 0
+                self._stop_at_rejects()
+                self._tell()
+
+    def _label_here(self, missing: Iterable[range]) -> Generator[Shard]:
+        for numbers in missing:
+            with closing(self.work.label(numbers, self._classifier, self.journal, self._watch, self._tell)) as done:
+                yield from done
 
     def progress(self) -> Progress:
         rejects = self.totals.rejected.total() + self._open_rejects

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil
@@ -13,7 +14,7 @@ from data.tables import BadRecord, Record, Table
 from serving.classifier import FeedbackClassifier
 from serving.inputs import Archive
 from serving.journal import Journal, Shard
-from serving.labelling import BLOCK, Reading, results
+from serving.labelling import Reading, results
 from serving.shards import Form, ShardWriter
 
 Watch = Callable[[Table, Record | BadRecord, dict[str, Any] | None], None]
@@ -40,12 +41,20 @@ class Work:
         """At least one: it carries the names of the columns."""
         return max(1, ceil(self.total / self.shard_rows))
 
-    def label(self, numbers: range, classifier: FeedbackClassifier, journal: Journal, watch: Watch) -> Iterator[Shard]:
+    def label(
+        self,
+        numbers: range,
+        classifier: FeedbackClassifier,
+        journal: Journal,
+        watch: Watch,
+        waiting: Callable[[], None] = lambda: None,
+    ) -> Generator[Shard]:
         """Label some shards in a row: the texts of the next ones are read ahead while one is written."""
         items = self.archive.records(self.rows, numbers.start * self.shard_rows, min(numbers.stop * self.shard_rows, self.total))
-        labelled = results(items, self.reading, classifier, min(BLOCK, self.shard_rows))
-        for number in numbers:
-            yield self._label_shard(number, labelled, journal, watch)
+        # Closed, and so stopped, also where a shard cannot be written or the caller wants no more.
+        with closing(results(items, self.reading, classifier, shard_rows=self.shard_rows, waiting=waiting)) as labelled:
+            for number in numbers:
+                yield self._label_shard(number, labelled, journal, watch)
 
     def _label_shard(self, number: int, labelled: Iterator[Any], journal: Journal, watch: Watch) -> Shard:
         left = min(self.shard_rows, self.total - number * self.shard_rows)

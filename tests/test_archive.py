@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -370,3 +371,54 @@ def test_few_rows_are_read_ahead_of_what_is_written(tmp_path: Path, model_path: 
     assert sum(1 for _ in waiting.stream(texts())) == 1000
     waiting.close()
     assert reached[0] <= 10
+
+
+def test_rows_that_a_stopped_run_had_read_ahead_are_not_labelled(tmp_path: Path, model_path: Path) -> None:
+    class Counting(FeedbackClassifier):
+        ran = 0
+
+        def network(self, windows: Any) -> Any:
+            self.ran += len(windows)
+            time.sleep(0.002 * len(windows))
+            return super().network(windows)
+
+    def stop(progress: Progress) -> None:
+        raise OSError("the consumer fails")
+
+    archive = tmp_path / "in.csv"
+    archive.write_text("text\n" + "".join(f"great parcel {number}\n" for number in range(3000)), "utf-8")
+    counting = Counting.load(model_path, threads=1)
+    assert isinstance(counting, Counting)
+    assert counting.shares_runs
+    counting.ran = 0
+    with pytest.raises(DataError, match="the consumer fails"):
+        label(archive, tmp_path / "out.csv", counting, shard_rows=100, progress=stop)
+    counting.close()  # waits for what is queued
+    assert 0 < counting.ran < 1500
+
+
+def test_progress_is_told_while_a_block_is_waited_for(tmp_path: Path, model_path: Path) -> None:
+    class Slow(FeedbackClassifier):
+        def network(self, windows: Any) -> Any:
+            time.sleep(1.5)
+            return super().network(windows)
+
+    archive = tmp_path / "in.csv"
+    archive.write_text("text\ngreat parcel\n", "utf-8")
+    slow = Slow.load(model_path, threads=1)
+    seen: list[Progress] = []
+    label(archive, tmp_path / "out.csv", slow, progress=seen.append)
+    slow.close()
+    assert [progress.rows for progress in seen][:2] == [0, 0]
+
+
+def test_long_texts_make_small_blocks_and_no_block_goes_over_a_shard() -> None:
+    from data.tables import Record
+    from serving import labelling
+
+    table: Any = type("Table", (), {"format": "csv"})()
+    texts = ["x" * 30_000] * 5 + ["y"] * 3000
+    items = [(table, Record({"text": text}, number)) for number, text in enumerate(texts)]
+    made = list(labelling._blocks(items, labelling.Reading("text"), 1000))
+    assert [len(block.items) for block in made] == [4, 996, 1000, 1000, 5]
+    assert [item for block in made for item in block.items] == items
