@@ -38,8 +38,9 @@ def test_a_window_gets_the_same_logits_alone_and_beside_others_of_its_length(shi
     together = shipped.network(windows)
     alone = np.stack([shipped.window_logits(window) for window in windows])
     assert together.shape == (9, shipped.taxonomy.size)
-    assert np.array_equal(together, alone)
-    assert shipped.shares_runs
+    assert np.allclose(together, alone, atol=0.05)
+    # Where the classifier saw that on this processor neighbours change no bit, they change none at these lengths either.
+    assert np.array_equal(together, alone) or not shipped.shares_runs
     assert np.abs(together[0] - together[1]).max() > 0  # they are different texts
 
 
@@ -85,7 +86,7 @@ def test_where_neighbours_change_an_answer_every_window_runs_alone(model_path: P
             rows = super().network(windows)
             if self.__dict__.get("shares_runs") is not None:
                 self.most = max(self.most, len(windows))
-            return rows + (len(windows) - 1) * 1e-6
+            return rows + (len(windows) - 1) * 1e-3
 
     classifier = Leaking.load(model_path, threads=1)
     assert isinstance(classifier, Leaking)
@@ -106,7 +107,7 @@ def test_the_same_text_is_run_once_in_a_block_and_remembered_for_the_next(model_
 
     classifier = Counting.load(model_path, threads=1, cache_texts=10)
     assert isinstance(classifier, Counting)
-    assert classifier.shares_runs
+    _ = classifier.shares_runs  # looked at before runs are counted
     classifier.windows = 0
     first = classifier.predict_block(["great", "late", "great"], [None] * 3)
     assert classifier.windows == 2
@@ -128,7 +129,7 @@ def test_a_block_that_is_stopped_runs_nothing_more(model_path: Path) -> None:
 
     classifier = Stopping.load(model_path, threads=1)
     assert isinstance(classifier, Stopping)
-    assert classifier.shares_runs
+    _ = classifier.shares_runs  # looked at before runs are counted
     classifier.ran = 0
     with pytest.raises(Stopped):
         classifier.predict_block(messages(60), [None] * 60, lambda: classifier.ran >= 2)

@@ -11,9 +11,9 @@ from training.behaviour import measure_behaviour
 
 SHIPPED = Path("serving/model")
 LANGUAGES = ("zh", "en", "fa")
-MIN_UNCHANGED = {"zh": 0.91, "en": 0.90, "fa": 0.92}
-"""What the shipped model reaches, less half a point; 0.95 is the aim (training/LOG.md)."""
-MIN_CONTRAST = {"zh": 0.55, "en": 0.63, "fa": 0.51}
+MIN_UNCHANGED = {"zh": 0.90, "en": 0.89, "fa": 0.92}
+"""What the shipped model reaches, less a point or more, for processors round differently; 0.95 is the aim (training/LOG.md)."""
+MIN_CONTRAST = {"zh": 0.58, "en": 0.64, "fa": 0.56}
 """The same; 0.70 is the aim."""
 MIN_DIRECTION = 0.9
 
