@@ -265,7 +265,8 @@ def stock_int8(folder: ModelFolder, aside: Path) -> Any:
     plain.mkdir()
     quantized.mkdir()
     export_onnx(load_network(folder), plain, "float32")
-    quantize_dynamic(plain / "model.onnx", quantized / "model.onnx", weight_type=QuantType.QInt8)
+    kinds = ["MatMul", "Gemm", "Gather"]  # it takes opset 23's Attention for another operator of that name
+    quantize_dynamic(plain / "model.onnx", quantized / "model.onnx", weight_type=QuantType.QInt8, op_types_to_quantize=kinds)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
