@@ -174,7 +174,16 @@ def test_a_waiting_job_is_cancelled_and_an_ended_one_removed_with_its_files(clie
 def test_a_running_job_stops_when_it_is_cancelled(client, worker, store, settings, monkeypatch):
     monkeypatch.setattr("serving.job_worker.RENEW_EVERY_S", 0.02)
     monkeypatch.setattr("serving.label_run.PROGRESS_SECONDS", 0.0)
-    job = sent(client, b"text\n" + b"good\n" * 3_000).json()
+    network = FeedbackClassifier.network
+    ran = []
+
+    def slowly(classifier: FeedbackClassifier, windows: Any) -> Any:
+        ran.extend(windows)
+        time.sleep(0.003 * len(windows))
+        return network(classifier, windows)
+
+    monkeypatch.setattr(FeedbackClassifier, "network", slowly)
+    job = sent(client, b"text\n" + b"".join(b"good %d\n" % number for number in range(3_000))).json()
     thread = threading.Thread(target=worker.run_once)
     thread.start()
     _until(lambda: store.find(job["id"]).rows > 0)
@@ -182,6 +191,7 @@ def test_a_running_job_stops_when_it_is_cancelled(client, worker, store, setting
     thread.join(60)
     assert client.get(job["links"]["self"]).json()["state"] == "cancelled"
     assert not (settings.jobs_folder / job["id"]).exists()
+    assert len(ran) < 3_000
 
 
 def test_a_worker_that_is_told_to_end_gives_its_job_back_and_the_next_one_goes_on(client, worker, store, settings, monkeypatch):

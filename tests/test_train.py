@@ -337,16 +337,16 @@ def test_rows_without_a_label_of_the_taxonomy_are_refused(base, tmp_path):
 
 def test_the_agreement_is_measured_on_every_language_and_unreadable_rows_are_passed_over(rows_file, base, tmp_path, monkeypatch):
     measured = []
-    logits = FeedbackClassifier.logits
+    read_windows = FeedbackClassifier.read_windows
 
     def refuse(classifier, text):
         if "rinpat" in text or text.startswith("the app"):
             raise MessageError("empty", "nothing to read")
-        return logits(classifier, text)
+        return read_windows(classifier, text)
 
     monkeypatch.setattr("training.train.AGREEMENT_TEXTS", 6)
     monkeypatch.setattr("training.train.measure_agreement", lambda _, __, texts: measured.extend(texts) or {"tone": 1.0})
-    monkeypatch.setattr(FeedbackClassifier, "logits", refuse)
+    monkeypatch.setattr(FeedbackClassifier, "read_windows", refuse)
     folder = train(config_for(rows_file, base, tmp_path / "model", max_steps=1))
     assert len(measured) == 6
     assert {identify(text.rsplit(" ", 6)[0]).code for text in measured} >= {"zh", "fa"}
