@@ -290,7 +290,10 @@ def test_a_file_without_rows_makes_a_page(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory of a process is read from /proc")
 def test_memory_does_not_grow_with_the_rows(tmp_path):
-    """Peak memory of a fresh process over 50,000 rows is at most 10 % over that of one over 5,000."""
+    """Peak memory of a fresh process over 50,000 rows is at most 10 % over that of one over 5,000.
+
+    The least of three processes counts: how Arrow's threads take turns adds to a peak now and then (97 or 111 MB, machine busy).
+    """
     code = (
         "import re, sys; from serving.report import report; report(sys.argv[1], sys.argv[2]);"
         "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
@@ -308,8 +311,11 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
             }
         )
         parquet.write_table(table, tmp_path / f"{rows}.parquet", row_group_size=2_500)
-        arguments = [sys.executable, "-c", code, str(tmp_path / f"{rows}.parquet"), str(tmp_path / f"{rows}.html")]
-        peaks.append(int(subprocess.run(arguments, capture_output=True, text=True, check=True).stdout))
+        seen = []
+        for number in range(3):
+            arguments = [sys.executable, "-c", code, str(tmp_path / f"{rows}.parquet"), str(tmp_path / f"{rows}.{number}.html")]
+            seen.append(int(subprocess.run(arguments, capture_output=True, text=True, check=True).stdout))
+        peaks.append(min(seen))
     assert peaks[1] < 1.1 * peaks[0], peaks
 
 
